@@ -1,0 +1,93 @@
+// Package drivers turns records of networks, endpoints and sandboxes into the objects that
+// carry them on one host. It is pure: no netlink, no store, no lock.
+package drivers
+
+import (
+	"net/netip"
+
+	"github.com/cnmctl/cnmctl/spec"
+	"github.com/cnmctl/cnmctl/state"
+	"github.com/hashicorp/hcl/v2"
+)
+
+// Driver is one way to carry a network. A driver is a value without state of its own; its
+// folder below this one holds all there is to it.
+type Driver interface {
+	// Schema describes the driver's options; its name is the driver's name.
+	Schema() spec.DriverSchema
+	// Traits says what the rest of cnmctl has to know before any expansion.
+	Traits() Traits
+	// Validate checks one network with its endpoints beyond what the schema says, before
+	// anything is read from the kernel.
+	Validate(n *spec.Network, endpoints []*spec.Endpoint) hcl.Diagnostics
+	// Expand lists the objects that carry the network on this host. It is only given
+	// records that were validated and allocated; an error is a bug or a record of a newer
+	// version.
+	Expand(View) (Expansion, error)
+}
+
+// Traits are a driver's properties that other rooms ask for.
+type Traits struct {
+	// Global: one network spans hosts. Otherwise it is a host's own.
+	Global bool
+	// Pools: the network has subnets, chosen automatically when none are given.
+	Pools bool
+	// Gateway: a subnet without a gateway gets its first free address as one.
+	Gateway bool
+	// PointToPoint: exactly two endpoints; a /31 (RFC 3021) or /127 (RFC 6164) uses both
+	// of its addresses.
+	PointToPoint bool
+	// HostNamespace: a sandbox attached to the network is the host's own namespace.
+	HostNamespace bool
+	// Device: the network has an interface of its own on the host, which needs a name.
+	Device bool
+	// Links: each endpoint has an interface in its sandbox, which needs a name and a MAC.
+	Links bool
+	// HostLinks: each endpoint has an interface on the host too, which needs a name.
+	HostLinks bool
+}
+
+// View is what a driver sees of the world when it expands one network.
+type View struct {
+	Stack   string
+	Network state.Network
+	// Endpoints are those of the network that are attached to a sandbox of this host, in
+	// order of address.
+	Endpoints []Attached
+}
+
+// Attached is an endpoint with the sandbox that it is in.
+type Attached struct {
+	state.Endpoint
+	In state.Sandbox
+}
+
+// Expansion is what a driver answers: objects of its own, its share of the stack's
+// ruleset, and what each endpoint offers its sandbox.
+type Expansion struct {
+	Objects []state.Object
+	Rules   []Rules
+	// Offers by the endpoint's address.
+	Offers map[state.Address]Offer
+}
+
+// Rules are a network's share of one chain of the stack's table.
+type Rules struct {
+	// Chain is one of the table's fixed chains.
+	Chain string
+	Rules []state.Rule2
+}
+
+// Offer is what an endpoint can do for its sandbox: a way out. The sandbox takes one per
+// family, by the endpoints' priorities.
+type Offer struct {
+	// Link is the interface in the sandbox.
+	Link string
+	// Gateway4 and Gateway6 are next hops for the default routes; zero for none.
+	Gateway4, Gateway6 netip.Addr
+	// Internal endpoints are no way out.
+	Internal bool
+	// Isolated endpoints cannot reach the others of their network, so their sandboxes'
+	// hosts files do not name them.
+	Isolated bool
+}

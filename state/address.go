@@ -1,0 +1,43 @@
+package state
+
+import "net/netip"
+
+// IPAddress is an IP address on a link (RTM_NEWADDR). It is made with IFA_F_NODAD: we
+// allocated it, so nobody else has it, and duplicate detection would cost two seconds.
+type IPAddress struct {
+	Place Place
+	Link  string
+	// Prefix is the address with its length: 10.1.0.2/24.
+	Prefix netip.Prefix
+	// Mark is the owner. An address on a link of ours is ours by containment; on a foreign
+	// link (Loan) it carries our protocol number (IFA_PROTO, since Linux 5.18).
+	Mark Owner
+	// Loan: the link is not ours (an adopted bridge).
+	Loan bool
+}
+
+// AddressKey is the key of the address on the link.
+func AddressKey(p Place, link string, prefix netip.Prefix) Key {
+	return Key{KindAddress, p, link + " " + prefix.String()}
+}
+
+// Key is link and prefix.
+func (a IPAddress) Key() Key { return AddressKey(a.Place, a.Link, a.Prefix) }
+
+// Owner is the block that asks for it.
+func (a IPAddress) Owner() Owner { return a.Mark }
+
+// Needs is its link.
+func (a IPAddress) Needs() []Key { return insideOf(a.Place, a.Link) }
+
+// Inside are its link and namespace.
+func (a IPAddress) Inside() []Key { return insideOf(a.Place, a.Link) }
+
+// Holds is the connected route: a second link with the same one would lose it when the
+// first goes (fib_add_ifaddr ignores EEXIST).
+func (a IPAddress) Holds() []string {
+	return []string{string(a.Place) + " " + a.Prefix.Masked().String()}
+}
+
+// Attrs is nothing: an address is its key.
+func (a IPAddress) Attrs() []Attr { return nil }

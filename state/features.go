@@ -1,0 +1,27 @@
+package state
+
+// Feature is something that a kernel may lack. What a World needs is probed once, before
+// planning; what is missing is an error that names the option to enable.
+type Feature string
+
+// The features that the objects of this package need.
+const (
+	FeatureBridge   Feature = "bridge"
+	FeatureVeth     Feature = "veth"
+	FeatureNftables Feature = "nftables"
+	FeatureNAT      Feature = "nat"
+)
+
+// Features lists, in order and once each, what the world's objects need of a kernel.
+func Features(w World) []Feature {
+	need := map[Feature]bool{}
+	for _, o := range w {
+		switch o := o.(type) {
+		case Link:
+			need[Feature(o.Type)] = true
+		case Ruleset:
+			need[FeatureNftables] = true
+		}
+	}
+	return sortedKeys(need)
+}

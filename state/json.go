@@ -1,0 +1,84 @@
+package state
+
+import (
+	"encoding/json"
+	"fmt"
+)
+
+// envelope is an object on disk: its kind beside it, so that it can be read back.
+type envelope struct {
+	Kind   Kind            `json:"kind"`
+	Object json.RawMessage `json:"object"`
+}
+
+// The kinds of stand-ins, which exist only in memory and in saved plans.
+const (
+	kindForeign Kind = "foreign"
+	kindAdopted Kind = "adopted"
+)
+
+// EncodeObject writes an object with its kind, as JSON.
+func EncodeObject(o Object) ([]byte, error) {
+	kind := o.Key().Kind
+	switch o.(type) {
+	case Foreign:
+		kind = kindForeign
+	case Adopted:
+		kind = kindAdopted
+	}
+	body, err := json.Marshal(o)
+	if err != nil {
+		return nil, fmt.Errorf("encoding %s: %w", o.Key(), err)
+	}
+	return json.Marshal(envelope{kind, body})
+}
+
+// DecodeObject reads what EncodeObject wrote. Unknown kinds are an error: a file from a
+// newer cnmctl is refused rather than half understood.
+func DecodeObject(b []byte) (Object, error) {
+	var e envelope
+	if err := json.Unmarshal(b, &e); err != nil {
+		return nil, fmt.Errorf("decoding an object: %w", err)
+	}
+	switch e.Kind {
+	case KindNamespace:
+		return decodeAs[Namespace](e)
+	case KindLink:
+		return decodeAs[Link](e)
+	case KindAddress:
+		return decodeAs[IPAddress](e)
+	case KindRoute:
+		return decodeAs[Route](e)
+	case KindRule:
+		return decodeAs[Rule](e)
+	case KindNeighbor:
+		return decodeAs[Neighbor](e)
+	case KindSysctl:
+		return decodeAs[Sysctl](e)
+	case KindRuleset:
+		return decodeAs[Ruleset](e)
+	case KindFile:
+		return decodeAs[File](e)
+	case KindClaim:
+		return decodeAs[Claim](e)
+	case KindNetwork:
+		return decodeAs[Network](e)
+	case KindEndpoint:
+		return decodeAs[Endpoint](e)
+	case KindSandbox:
+		return decodeAs[Sandbox](e)
+	case kindForeign:
+		return decodeAs[Foreign](e)
+	case kindAdopted:
+		return decodeAs[Adopted](e)
+	}
+	return nil, fmt.Errorf("decoding an object: unknown kind %q", e.Kind)
+}
+
+func decodeAs[T Object](e envelope) (Object, error) {
+	var o T
+	if err := json.Unmarshal(e.Object, &o); err != nil {
+		return nil, fmt.Errorf("decoding a %s: %w", e.Kind, err)
+	}
+	return o, nil
+}

@@ -1,0 +1,109 @@
+package state
+
+// LinkType is a link's kind as rtnetlink names it (IFLA_INFO_KIND).
+type LinkType string
+
+// The link types that this file describes.
+const (
+	Bridge LinkType = "bridge"
+	Veth   LinkType = "veth"
+)
+
+// Link is a network interface that we made. Both ends of a veth pair are Links; the one
+// with MadeBy is born with the other.
+type Link struct {
+	Place Place
+	// Name is the interface's name, at most 15 bytes (IFNAMSIZ of linux/if.h less the NUL).
+	Name string
+	// Mark is written to ifalias; the stack's link group goes on with creation.
+	Mark Owner
+	Type LinkType
+	// MTU in bytes; 0: the kernel's.
+	MTU int
+	// MAC; zero: the kernel's. Always set on what we make: udev rewrites a MAC that the
+	// kernel chose (systemd's MACAddressPolicy=persistent), and a bridge without one takes
+	// the lowest of its ports'.
+	MAC MAC
+	Up  bool
+	// NoIPv6 is net.ipv6.conf.<name>.disable_ipv6 = 1.
+	NoIPv6 bool
+	// Master is the bridge in the same place that the link is a port of; "" for none.
+	Master string
+	// Hairpin and Isolated are a bridge port's flags (IFLA_BRPORT_MODE,
+	// IFLA_BRPORT_ISOLATED). They mean something only with a Master.
+	Hairpin, Isolated bool
+	// Peer is the other end of a veth pair.
+	Peer End
+	// Second: the end of a veth pair that is born with its Peer.
+	Second bool
+	// HalfMade is set on a live link that has our group but no mark: a creation was cut
+	// short. It is never wanted, so it always differs.
+	HalfMade bool
+}
+
+// End names a link by place and name.
+type End struct {
+	Place Place
+	Name  string
+}
+
+// LinkKey is the key of the link called name in place.
+func LinkKey(p Place, name string) Key { return Key{KindLink, p, name} }
+
+// Key is place and name.
+func (l Link) Key() Key { return LinkKey(l.Place, l.Name) }
+
+// Owner is the block that asks for it.
+func (l Link) Owner() Owner { return l.Mark }
+
+// Needs are its namespace, its bridge, and for a veth the namespace of the other end.
+func (l Link) Needs() []Key {
+	keys := insideOf(l.Place, "")
+	if l.Master != "" {
+		keys = append(keys, LinkKey(l.Place, l.Master))
+	}
+	if ns, ok := l.Peer.Place.Netns(); ok {
+		keys = append(keys, NamespaceKey(ns))
+	}
+	return keys
+}
+
+// Inside are its namespace and, for a veth, its peer: the kernel deletes both ends.
+func (l Link) Inside() []Key {
+	keys := insideOf(l.Place, "")
+	if l.Type == Veth && l.Peer != (End{}) {
+		keys = append(keys, LinkKey(l.Peer.Place, l.Peer.Name))
+	}
+	return keys
+}
+
+// MadeBy is the first end, for the second end of a veth pair.
+func (l Link) MadeBy() (Key, bool) {
+	return LinkKey(l.Peer.Place, l.Peer.Name), l.Second
+}
+
+// Attrs shows what we manage; type and peer cannot be changed.
+func (l Link) Attrs() []Attr {
+	attrs := make([]Attr, 0, 10)
+	attrs = append(attrs, strAttr("type", string(l.Type)).fixed())
+	if l.MTU != 0 {
+		attrs = append(attrs, intAttr("mtu", l.MTU))
+	}
+	if !l.MAC.IsZero() {
+		attrs = append(attrs, strAttr("mac", l.MAC.String()))
+	}
+	if l.Type == Veth {
+		attrs = append(attrs, strAttr("peer", l.Peer.Name+" in "+l.Peer.Place.String()).fixed())
+	}
+	if l.Type != Bridge {
+		attrs = append(attrs, strAttr("master", l.Master).quiet())
+	}
+	if l.Master != "" {
+		attrs = append(attrs, boolAttr("hairpin", l.Hairpin).quiet(), boolAttr("isolated", l.Isolated).quiet())
+	}
+	attrs = append(attrs, boolAttr("up", l.Up).quiet(), boolAttr("no_ipv6", l.NoIPv6).quiet(), markAttr(l.Mark))
+	if l.HalfMade {
+		attrs = append(attrs, boolAttr("half_made", true))
+	}
+	return attrs
+}

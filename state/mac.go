@@ -1,0 +1,44 @@
+package state
+
+import (
+	"fmt"
+	"net"
+)
+
+// MAC is an Ethernet address. The zero value means "left to the kernel".
+type MAC [6]byte
+
+// ParseMAC reads the six bytes of an EUI-48 in any form that net.ParseMAC takes.
+func ParseMAC(s string) (MAC, error) {
+	hw, err := net.ParseMAC(s)
+	if err != nil {
+		return MAC{}, err
+	}
+	if len(hw) != 6 {
+		return MAC{}, fmt.Errorf("%s has %d bytes; an Ethernet address has 6", s, len(hw))
+	}
+	return MAC(hw), nil
+}
+
+// IsZero reports that the address is not set.
+func (m MAC) IsZero() bool { return m == MAC{} }
+
+// String is the usual lower-case form with colons, "" when not set.
+func (m MAC) String() string {
+	if m.IsZero() {
+		return ""
+	}
+	return net.HardwareAddr(m[:]).String()
+}
+
+// MarshalText and UnmarshalText give the form of String.
+func (m MAC) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
+
+// UnmarshalText reads what MarshalText wrote.
+func (m *MAC) UnmarshalText(b []byte) (err error) {
+	*m = MAC{}
+	if len(b) > 0 {
+		*m, err = ParseMAC(string(b))
+	}
+	return err
+}

@@ -1,0 +1,295 @@
+package state
+
+import (
+	"encoding/json"
+	"maps"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Options are a driver's own settings, by name, each as canonical JSON (which for the
+// types that options have is also a literal of the language). They are checked against
+// the driver's schema before they get here, and hold its defaults.
+type Options map[string]json.RawMessage
+
+// Decode fills v, the driver's typed options, whose json tags are the option names.
+func (o Options) Decode(v any) error {
+	text, err := json.Marshal(o)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(text, v)
+}
+
+// Network is the record of a network: what the configuration says, with everything that
+// was left open chosen. Drivers read it, the store keeps it, a plan shows it. Before
+// planner.Allocate, zero values stand for what is still to be chosen.
+type Network struct {
+	Mark   Owner
+	Name   string
+	Driver string
+	// Device is the interface that carries the network on a host (the bridge), "" when
+	// the driver has none.
+	Device  string
+	Subnets []Subnet
+	// Internal: no way out.
+	Internal bool
+	// NoIPv4 and IPv6 say which families get automatic subnets.
+	NoIPv4, IPv6 bool
+	// MTU in bytes; 0: the kernel's.
+	MTU int
+	// Prefix begins the names of interfaces in sandboxes: "eth".
+	Prefix  string
+	Options Options
+	Labels  map[string]string
+	// Protected: lifecycle { prevent_destroy = true }. Kept in the record, so that deleting
+	// the block does not defeat it.
+	Protected bool
+}
+
+// Subnet is one address range of a network.
+type Subnet struct {
+	CIDR netip.Prefix
+	// Gateway is the host's address in the subnet; zero when the network has none.
+	Gateway netip.Addr
+	// Range is where automatic addresses come from; zero: all of CIDR.
+	Range netip.Prefix
+	// Reserved addresses are never handed out, by the name that says why.
+	Reserved map[string]netip.Addr
+}
+
+// Endpoint is the record of an endpoint: a sandbox's place in one network.
+type Endpoint struct {
+	Mark Owner
+	// Name is what others on the network call it.
+	Name    string
+	Network Address
+	// Sandbox is where it is attached, "" while it is only published.
+	Sandbox Address
+	// IPv4 and IPv6 are its addresses with the subnet's length; zero: none of the family.
+	IPv4, IPv6 netip.Prefix
+	MAC        MAC
+	// Interface is the name inside the sandbox, HostInterface the name of the other end.
+	Interface, HostInterface string
+	Aliases                  []string
+	// Priority decides which of a sandbox's endpoints is its way out: the highest.
+	Priority int
+	// Sysctls of the interface: path below net/ with IFNAME for its name, dots or slashes.
+	Sysctls   map[string]string
+	Options   Options
+	Labels    map[string]string
+	Protected bool
+}
+
+// Sandbox is the record of a sandbox: a network namespace with its routes and files.
+type Sandbox struct {
+	Mark Owner
+	Name string
+	// Host is where the sandbox lives, "" for the only host.
+	Host string
+	// Netns is the namespace's name in the netns directory; "" is the host's own namespace
+	// (the host driver).
+	Netns    string
+	Hostname string
+	// Loopback are extra addresses on lo.
+	Loopback  []netip.Prefix
+	Routes    []StaticRoute
+	Rules     []PolicyRule
+	Neighbors []StaticNeighbor
+	Sysctls   map[string]string
+	// ExtraHosts are lines of the hosts file: name to address.
+	ExtraHosts map[string]netip.Addr
+	DNS        DNS
+	Labels     map[string]string
+	Protected  bool
+}
+
+// StaticRoute is a route of a sandbox that its configuration asks for.
+type StaticRoute struct {
+	To     netip.Prefix
+	Via    netip.Addr
+	Dev    string
+	Src    netip.Addr
+	Metric uint32
+	Table  uint32
+	Type   RouteType
+	OnLink bool
+}
+
+// PolicyRule is a policy routing rule of a sandbox.
+type PolicyRule struct {
+	Priority uint32
+	From, To netip.Prefix
+	IPv6     bool
+	Iif, Oif string
+	FwMark   uint32
+	Table    uint32
+}
+
+// StaticNeighbor is a permanent neighbor entry of a sandbox.
+type StaticNeighbor struct {
+	Dev string
+	IP  netip.Addr
+	MAC MAC
+}
+
+// DNS is what goes into a sandbox's resolv.conf; all empty: no file, the host's is seen.
+type DNS struct {
+	Servers []netip.Addr
+	Search  []string
+	Options []string
+}
+
+// Place is where the sandbox's objects live.
+func (s Sandbox) Place() Place {
+	if s.Netns == "" {
+		return Host
+	}
+	return Netns(s.Netns)
+}
+
+// RecordKey is the key of the record of the block at address.
+func RecordKey(kind Kind, a Address) Key { return Key{kind, Store, string(a)} }
+
+// Key is the block's address.
+func (n Network) Key() Key  { return RecordKey(KindNetwork, n.Mark.Address) }
+func (e Endpoint) Key() Key { return RecordKey(KindEndpoint, e.Mark.Address) }
+func (s Sandbox) Key() Key  { return RecordKey(KindSandbox, s.Mark.Address) }
+
+// Owner is the block itself.
+func (n Network) Owner() Owner  { return n.Mark }
+func (e Endpoint) Owner() Owner { return e.Mark }
+func (s Sandbox) Owner() Owner  { return s.Mark }
+
+// Needs: an endpoint needs its network's record and its sandbox's.
+func (n Network) Needs() []Key { return nil }
+func (e Endpoint) Needs() []Key {
+	keys := []Key{RecordKey(KindNetwork, e.Network)}
+	if e.Sandbox != "" {
+		keys = append(keys, RecordKey(KindSandbox, e.Sandbox))
+	}
+	return keys
+}
+func (s Sandbox) Needs() []Key { return nil }
+
+// Inside is nothing: nothing in a store goes by itself.
+func (n Network) Inside() []Key  { return nil }
+func (e Endpoint) Inside() []Key { return nil }
+func (s Sandbox) Inside() []Key  { return nil }
+
+// Attrs of a record are what a user wrote or would have written, with the values chosen.
+func (n Network) Attrs() []Attr {
+	attrs := []Attr{strAttr("driver", n.Driver).fixed(), strAttr("name", n.Name)}
+	if n.Device != "" {
+		attrs = append(attrs, strAttr("device", n.Device))
+	}
+	for i, s := range n.Subnets {
+		attrs = append(attrs, Attr{Name: "subnet[" + strconv.Itoa(i) + "]", Value: s.String()})
+	}
+	attrs = append(attrs, boolAttr("internal", n.Internal).quiet())
+	attrs = append(attrs, boolAttr("no_ipv4", n.NoIPv4).quiet(), boolAttr("ipv6", n.IPv6).quiet())
+	attrs = append(attrs, intAttr("mtu", n.MTU).quiet(), strAttr("interface_prefix", n.Prefix).quiet())
+	for _, name := range sortedKeys(n.Options) {
+		attrs = append(attrs, Attr{Name: n.Driver + "." + name, Value: string(n.Options[name]), Quiet: true})
+	}
+	return append(attrs, mapAttr("labels", n.Labels).quiet(), boolAttr("prevent_destroy", n.Protected).quiet())
+}
+
+// String is the subnet as a literal: { cidr = "10.1.0.0/24", gateway = "10.1.0.1" }.
+func (s Subnet) String() string {
+	var b strings.Builder
+	b.WriteString("{ cidr = " + strconv.Quote(s.CIDR.String()))
+	if s.Gateway.IsValid() {
+		b.WriteString(", gateway = " + strconv.Quote(s.Gateway.String()))
+	}
+	if s.Range.IsValid() {
+		b.WriteString(", range = " + strconv.Quote(s.Range.String()))
+	}
+	if len(s.Reserved) > 0 {
+		b.WriteString(", reserved = " + mapText(s.Reserved))
+	}
+	return b.String() + " }"
+}
+
+func (e Endpoint) Attrs() []Attr {
+	attrs := []Attr{
+		strAttr("name", e.Name),
+		{Name: "network", Value: string(e.Network), Fixed: true},
+	}
+	attrs = append(attrs, Attr{Name: "sandbox", Value: orNull(string(e.Sandbox))})
+	if e.IPv4.IsValid() {
+		attrs = append(attrs, strAttr("ipv4", e.IPv4.String()))
+	}
+	if e.IPv6.IsValid() {
+		attrs = append(attrs, strAttr("ipv6", e.IPv6.String()))
+	}
+	attrs = append(attrs, strAttr("mac", e.MAC.String()), strAttr("interface", e.Interface))
+	attrs = append(attrs, strAttr("host_interface", e.HostInterface).quiet())
+	attrs = append(attrs, listAttr("aliases", e.Aliases).quiet(), intAttr("gateway_priority", e.Priority).quiet())
+	attrs = append(attrs, mapAttr("sysctls", e.Sysctls).quiet())
+	for _, name := range sortedKeys(e.Options) {
+		attrs = append(attrs, Attr{Name: "options." + name, Value: string(e.Options[name]), Quiet: true})
+	}
+	return append(attrs, mapAttr("labels", e.Labels).quiet(), boolAttr("prevent_destroy", e.Protected).quiet())
+}
+
+func (s Sandbox) Attrs() []Attr {
+	attrs := []Attr{strAttr("name", s.Name), strAttr("netns", s.Netns), strAttr("hostname", s.Hostname).quiet()}
+	if s.Host != "" {
+		attrs = append(attrs, strAttr("host", s.Host))
+	}
+	attrs = append(attrs, jsonAttr("loopback", s.Loopback), jsonAttr("routes", s.Routes))
+	attrs = append(attrs, jsonAttr("rules", s.Rules), jsonAttr("neighbors", s.Neighbors))
+	attrs = append(attrs, mapAttr("sysctls", s.Sysctls).quiet(), jsonAttr("extra_hosts", s.ExtraHosts))
+	attrs = append(attrs, jsonAttr("dns", s.DNS), mapAttr("labels", s.Labels).quiet())
+	return append(attrs, boolAttr("prevent_destroy", s.Protected).quiet())
+}
+
+func sortedKeys[K ~string, V any](m map[K]V) []K {
+	return slices.Sorted(maps.Keys(m))
+}
+
+func orNull(s string) string {
+	if s == "" {
+		return "null"
+	}
+	return s
+}
+
+func listAttr(name string, v []string) Attr {
+	quoted := make([]string, len(v))
+	for i, s := range v {
+		quoted[i] = strconv.Quote(s)
+	}
+	return Attr{Name: name, Value: "[" + strings.Join(quoted, ", ") + "]"}
+}
+
+func mapAttr(name string, m map[string]string) Attr {
+	parts := make([]string, 0, len(m))
+	for _, k := range sortedKeys(m) {
+		parts = append(parts, strconv.Quote(k)+" = "+strconv.Quote(m[k]))
+	}
+	return Attr{Name: name, Value: "{" + strings.Join(parts, ", ") + "}"}
+}
+
+func mapText(m map[string]netip.Addr) string {
+	text := make(map[string]string, len(m))
+	for k, v := range m {
+		text[k] = v.String()
+	}
+	return mapAttr("", text).Value
+}
+
+// jsonAttr shows a structured value as JSON; empty ones are "[]", whatever their type.
+func jsonAttr(name string, v any) Attr {
+	text, err := json.Marshal(v)
+	if err != nil {
+		panic("state: attribute " + name + ": " + err.Error())
+	}
+	if slices.Contains([]string{"null", "{}"}, string(text)) {
+		text = []byte("[]")
+	}
+	return Attr{Name: name, Value: string(text), Quiet: true}
+}

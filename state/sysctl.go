@@ -1,0 +1,34 @@
+package state
+
+// Sysctl is one file under /proc/sys, in the place's network namespace.
+type Sysctl struct {
+	Place Place
+	// Path is relative to /proc/sys with slashes, because an interface's name may hold a
+	// dot: net/ipv4/conf/eth0.10/rp_filter.
+	Path  string
+	Value string
+	// Link is the interface that the setting belongs to, "" for the namespace's own.
+	Link string
+	Mark Owner
+	// Keep: never set back. Host-wide switches (ip_forward) are turned on when needed
+	// and left on, because others may have come to rely on them.
+	Keep bool
+}
+
+// SysctlKey is the key of the setting at path in place.
+func SysctlKey(p Place, path string) Key { return Key{KindSysctl, p, path} }
+
+// Key is the path.
+func (s Sysctl) Key() Key { return SysctlKey(s.Place, s.Path) }
+
+// Owner is the block that asks for it.
+func (s Sysctl) Owner() Owner { return s.Mark }
+
+// Needs are its link and namespace.
+func (s Sysctl) Needs() []Key { return insideOf(s.Place, s.Link) }
+
+// Inside are its link and namespace.
+func (s Sysctl) Inside() []Key { return insideOf(s.Place, s.Link) }
+
+// Attrs is the value. Deleting a sysctl writes back what a new namespace has.
+func (s Sysctl) Attrs() []Attr { return []Attr{strAttr("value", s.Value)} }
