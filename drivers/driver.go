@@ -75,7 +75,7 @@ type Expansion struct {
 type Rules struct {
 	// Chain is one of the table's fixed chains.
 	Chain string
-	Rules []state.Rule2
+	Rules []state.FilterRule
 }
 
 // Offer is what an endpoint can do for its sandbox: a way out. The sandbox takes one per

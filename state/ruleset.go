@@ -15,11 +15,11 @@ type Ruleset struct {
 // Chain is one chain of a Ruleset.
 type Chain struct {
 	Name  string
-	Rules []Rule2
+	Rules []FilterRule
 }
 
-// Rule2 is a placeholder of the rule model.
-type Rule2 struct{ Text string }
+// FilterRule is one rule of a Chain (placeholder until the rule model is written).
+type FilterRule struct{ Text string }
 
 // RulesetKey is the key of the table called name in place.
 func RulesetKey(p Place, name string) Key { return Key{KindRuleset, p, name} }
