@@ -38,6 +38,13 @@ type Unique interface {
 	Holds() []string
 }
 
+// Differ is implemented by objects whose attributes are not compared name by name: the
+// lines of a ruleset, which move when one is added.
+type Differ interface {
+	// Differences lists how the live object differs from this wanted one.
+	Differences(live Object) []Field
+}
+
 // Attr is one managed attribute: its name in the plan, its value as a literal of the
 // language (strings quoted), and whether changing it means making the object anew.
 type Attr struct {
@@ -73,24 +80,35 @@ func Compare(want, live Object) Delta {
 	if equal(want, live) {
 		return Delta{}
 	}
+	fields := differences(want, live)
+	return Delta{Fields: fields, Replace: slices.ContainsFunc(fields, func(f Field) bool { return f.Fixed })}
+}
+
+func differences(want, live Object) []Field {
+	if d, ok := want.(Differ); ok {
+		return d.Differences(live)
+	}
 	have := make(map[string]string, 8)
 	for _, a := range live.Attrs() {
 		have[a.Name] = a.Value
 	}
-	var d Delta
+	var fields []Field
 	for _, a := range want.Attrs() {
 		if old := have[a.Name]; old != a.Value {
-			d.Fields = append(d.Fields, Field{Name: a.Name, Old: old, New: a.Value, Fixed: a.Fixed})
-			d.Replace = d.Replace || a.Fixed
+			fields = append(fields, Field{Name: a.Name, Old: old, New: a.Value, Fixed: a.Fixed})
 		}
 	}
-	return d
+	return fields
 }
 
 // equal is the cheap answer for the common case: kinds that are plain comparable values.
 func equal(a, b Object) bool {
-	switch a.(type) {
-	case Link, IPAddress, Route, Rule, Neighbor, Namespace, Sysctl, File, Claim:
+	switch a := a.(type) {
+	case Link:
+		b, ok := b.(Link)
+		a.Guard, b.Guard = Key{}, Key{}
+		return ok && a == b
+	case IPAddress, Route, Rule, Neighbor, Namespace, Sysctl, File, Claim:
 		return a == b
 	}
 	return false
