@@ -36,6 +36,10 @@ type Link struct {
 	Peer End
 	// Second: the end of a veth pair that is born with its Peer.
 	Second bool
+	// Guard is the ruleset that must stand before the link comes up, so that nothing gets
+	// through before it is filtered; the zero Key for none. It is an order, not a property:
+	// live links have none, and it is not compared.
+	Guard Key `json:",omitzero"`
 	// HalfMade is set on a live link that has our group but no mark: a creation was cut
 	// short. It is never wanted, so it always differs.
 	HalfMade bool
@@ -56,7 +60,8 @@ func (l Link) Key() Key { return LinkKey(l.Place, l.Name) }
 // Owner is the block that asks for it.
 func (l Link) Owner() Owner { return l.Mark }
 
-// Needs are its namespace, its bridge, and for a veth the namespace of the other end.
+// Needs are its namespace, its bridge, its guard, and for a veth the namespace of the
+// other end.
 func (l Link) Needs() []Key {
 	keys := insideOf(l.Place, "")
 	if l.Master != "" {
@@ -64,6 +69,9 @@ func (l Link) Needs() []Key {
 	}
 	if ns, ok := l.Peer.Place.Netns(); ok {
 		keys = append(keys, NamespaceKey(ns))
+	}
+	if l.Guard != (Key{}) {
+		keys = append(keys, l.Guard)
 	}
 	return keys
 }
