@@ -1,0 +1,200 @@
+package planner
+
+import (
+	"fmt"
+	"net/netip"
+	"strconv"
+
+	"github.com/cnmctl/cnmctl/drivers"
+	"github.com/cnmctl/cnmctl/spec"
+	"github.com/cnmctl/cnmctl/state"
+	"github.com/hashicorp/hcl/v2"
+)
+
+// subnetting chooses the subnets of all networks.
+type subnetting struct {
+	stack  string
+	held   Held
+	byName map[state.Address]*spec.Network
+	// networks are the subnets given so far, host what the host itself can reach.
+	networks, host *prefixSet
+	local, global  *poolCursor
+	pools6         *poolCursor
+	// pools are what the cursors began with, for messages.
+	pools map[*poolCursor]string
+}
+
+// allocateSubnets checks the subnets that are written, keeps those that are held, and
+// takes the rest from the pools, in this order: what a user wrote never makes way.
+func (a *Allocator) allocateSubnets(t *spec.Topology, networks []*spec.Network, held Held) hcl.Diagnostics {
+	s := &subnetting{
+		stack: t.Stack, held: held, byName: map[state.Address]*spec.Network{},
+		networks: &prefixSet{}, host: held.Facts.prefixes(),
+		local:  newCursor(t.Pools, false, localPools()),
+		global: newCursor(t.Pools, false, globalPools()),
+		pools6: newCursor(t.Pools, true, nil),
+		pools:  map[*poolCursor]string{},
+	}
+	for _, c := range []*poolCursor{s.local, s.global, s.pools6} {
+		s.pools[c] = describePools(c.pools)
+	}
+	if len(t.Pools) > 0 {
+		// One list for both scopes: they must not hand out one subnet twice, and what one
+		// has passed is taken for the other too.
+		s.global = s.local
+	}
+	var diags hcl.Diagnostics
+	for _, n := range networks {
+		s.byName[n.Mark.Address] = n
+		diags = append(diags, s.explicit(n, a.traits[n.Driver])...)
+	}
+	for _, n := range networks {
+		diags = append(diags, s.keep(n, a.traits[n.Driver])...)
+	}
+	for _, n := range networks {
+		diags = append(diags, s.choose(n, a.traits[n.Driver])...)
+	}
+	return diags
+}
+
+// explicit enters the subnets that the configuration gives.
+func (s *subnetting) explicit(n *spec.Network, traits drivers.Traits) hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	for i, subnet := range n.Subnets {
+		at := n.At("subnet[" + strconv.Itoa(i) + "].cidr")
+		if other, ok := s.networks.overlapping(subnet.CIDR); ok {
+			diags = append(diags, s.overlap(n, subnet.CIDR, at, other))
+			continue
+		}
+		diags = append(diags, s.enter(n, traits, i, at)...)
+	}
+	return diags
+}
+
+func (s *subnetting) overlap(n *spec.Network, cidr netip.Prefix, at *hcl.Range, other takenPrefix) *hcl.Diagnostic {
+	if other.by == n.Mark.Address {
+		return failure(at, "Overlapping subnets", fmt.Sprintf(
+			"The subnets %s and %s of %s overlap. Give each its own range.", cidr, other.prefix, n.Mark.Address))
+	}
+	return failure(at, "Overlapping subnets", fmt.Sprintf(
+		"Subnet %s of %s overlaps subnet %s of %s (%s). Give one of them another cidr, or leave it out to have a free one chosen.",
+		cidr, n.Mark.Address, other.prefix, other.by, line(s.byName[other.by].At("subnet["+strconv.Itoa(other.subnet)+"].cidr"))))
+}
+
+// enter takes subnet i of the network, and warns when the host reaches something else
+// there. Only a device on the host gives the host a route of its own to compete with.
+func (s *subnetting) enter(n *spec.Network, traits drivers.Traits, i int, at *hcl.Range) hcl.Diagnostics {
+	cidr := n.Subnets[i].CIDR
+	s.networks.add(takenPrefix{cidr, n.Mark.Address, i})
+	route, ok := s.host.overlapping(cidr)
+	if !ok || !traits.Device || traits.Global || adopts(n) {
+		return nil
+	}
+	return hcl.Diagnostics{{
+		Severity: hcl.DiagWarning, Subject: at, Summary: "Subnet overlaps what the host reaches otherwise",
+		Detail: fmt.Sprintf("The host has a route to (or a name server at) %s, which subnet %s of %s overlaps: while the network is up, the host may reach one of them only. "+
+			"Another cidr avoids this; without one, a subnet that is free on this host is chosen.", route.prefix, cidr, n.Mark.Address),
+	}}
+}
+
+// missing reports which families of the network still want an automatic subnet.
+func missing(n *spec.Network, traits drivers.Traits) (v4, v6 bool) {
+	if !traits.Pools {
+		return false, false
+	}
+	v4, v6 = !n.NoIPv4, n.IPv6
+	for _, s := range n.Subnets {
+		if s.CIDR.Addr().Is4() {
+			v4 = false
+		} else {
+			v6 = false
+		}
+	}
+	return v4, v6
+}
+
+// keep gives the network the subnets that it holds, for the families that want one.
+func (s *subnetting) keep(n *spec.Network, traits drivers.Traits) hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	for _, held := range s.held.Networks[n.Mark.Address].Subnets {
+		v4, v6 := missing(n, traits)
+		is4 := held.Addr().Is4()
+		if _, taken := s.networks.overlapping(held); taken || (is4 && !v4) || (!is4 && !v6) {
+			continue
+		}
+		n.Subnets = append(n.Subnets, state.Subnet{CIDR: held})
+		diags = append(diags, s.enter(n, traits, len(n.Subnets)-1, n.At("subnet"))...)
+	}
+	return diags
+}
+
+// choose gives the network new subnets, for the families that still want one.
+func (s *subnetting) choose(n *spec.Network, traits drivers.Traits) hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	v4, v6 := missing(n, traits)
+	if v4 {
+		cursor := s.local
+		if traits.Global {
+			cursor = s.global
+		}
+		diags = append(diags, s.fromPool(n, traits, cursor)...)
+	}
+	if v6 && s.pools[s.pools6] != "" {
+		diags = append(diags, s.fromPool(n, traits, s.pools6)...)
+	} else if v6 {
+		diags = append(diags, s.fromHash(n, traits)...)
+	}
+	return diags
+}
+
+// fromPool takes the next free subnet.
+func (s *subnetting) fromPool(n *spec.Network, traits drivers.Traits, cursor *poolCursor) hcl.Diagnostics {
+	for {
+		candidate, ok := cursor.next()
+		if !ok {
+			return s.exhausted(n, "Every subnet of the pools ("+s.pools[cursor]+")")
+		}
+		if s.free(candidate, traits) {
+			s.add(n, candidate)
+			return nil
+		}
+	}
+}
+
+// uniqueLocalTries bounds the search for a free unique local prefix. Two hashes collide
+// once in 2^56, so all tries fail only where something has taken fd00::/8 as a whole.
+const uniqueLocalTries = 16
+
+func (s *subnetting) fromHash(n *spec.Network, traits drivers.Traits) hcl.Diagnostics {
+	for attempt := range uniqueLocalTries {
+		if p := uniqueLocal(s.stack, n.Mark.Address, attempt); s.free(p, traits) {
+			s.add(n, p)
+			return nil
+		}
+	}
+	return s.exhausted(n, "Every unique local prefix (fd00::/8)")
+}
+
+func (s *subnetting) exhausted(n *spec.Network, what string) hcl.Diagnostics {
+	return hcl.Diagnostics{failure(n.At("subnet"), "No free subnet", fmt.Sprintf(
+		"%s is taken by another network, or overlaps a route or name server of this host, so there is none for %s. "+
+			"Write a subnet with its cidr into the network, or give cnmctl other pools.", what, n.Mark.Address))}
+}
+
+// free reports that nobody has the prefix. Like libnetwork, a network that spans hosts does
+// not look at the routes of the one host that happens to plan it.
+func (s *subnetting) free(p netip.Prefix, traits drivers.Traits) bool {
+	if _, taken := s.networks.overlapping(p); taken {
+		return false
+	}
+	_, taken := s.host.overlapping(p)
+	return traits.Global || !taken
+}
+
+func (s *subnetting) add(n *spec.Network, p netip.Prefix) {
+	n.Subnets = append(n.Subnets, state.Subnet{CIDR: p})
+	s.networks.add(takenPrefix{p, n.Mark.Address, len(n.Subnets) - 1})
+}
+
+// adopts reports that the network's device is somebody else's, who has a route to it.
+func adopts(n *spec.Network) bool { return string(n.Options["adopt"]) == "true" }

@@ -1,0 +1,219 @@
+package planner
+
+import (
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/cnmctl/cnmctl/spec"
+	"github.com/cnmctl/cnmctl/state"
+)
+
+// Held is what blocks hold already and keep as long as it still fits, by the address of
+// the block; and the facts about this host that new choices must respect. Every list has
+// the best candidate first: the allocator takes the first that is still valid.
+type Held struct {
+	Networks  map[state.Address]HeldNetwork
+	Endpoints map[state.Address]HeldEndpoint
+	Facts     Facts
+}
+
+// HeldNetwork is what a network holds.
+type HeldNetwork struct {
+	Devices  []string
+	Subnets  []netip.Prefix
+	Gateways []netip.Addr
+}
+
+// HeldEndpoint is what an endpoint holds, addresses of both families in one list.
+type HeldEndpoint struct {
+	Addresses      []netip.Addr
+	Interfaces     []string
+	HostInterfaces []string
+}
+
+// Facts are what this host has already and a new subnet or name must not collide with.
+type Facts struct {
+	// HostRoutes are the destinations that the host reaches directly (scope link), without
+	// those through this stack's own links: a subnet is not in its own way.
+	HostRoutes []netip.Prefix
+	// Nameservers are the host's.
+	Nameservers []netip.Addr
+	// Links are the names of links in the host's namespace. Names of this stack's links may
+	// be among them; HeldFrom takes them out.
+	Links map[string]bool
+}
+
+// prefixes is what new subnets stay clear of. Default routes reach everything and are in
+// nobody's way.
+func (f Facts) prefixes() *prefixSet {
+	set := &prefixSet{}
+	for _, r := range f.HostRoutes {
+		if r.IsValid() && r.Bits() > 0 {
+			set.add(takenPrefix{prefix: r})
+		}
+	}
+	for _, ip := range f.Nameservers {
+		if ip.IsValid() {
+			ip = ip.Unmap().WithZone("")
+			set.add(takenPrefix{prefix: netip.PrefixFrom(ip, ip.BitLen())})
+		}
+	}
+	return set
+}
+
+// HeldFrom collects what is held: from the records and claims of the store, and from the
+// live kernel. What both say comes first. Where they differ the kernel is right, because
+// it is what is in use: so the loss of the store costs nothing while the kernel's objects
+// exist, and their loss (a reboot) costs nothing while the store does.
+//
+// What was held by a block that has moved is held by what it is called now. The allocator
+// applies the moves of its topology too, so moves may be nil when the configuration is
+// still to be read.
+func HeldFrom(records, live state.World, moves []spec.Move, facts Facts) Held {
+	h := inStore(records).confirmedBy(inKernel(live))
+	h.Facts = facts.without(live)
+	return h.moved(moves)
+}
+
+func newHeld() Held {
+	return Held{Networks: map[state.Address]HeldNetwork{}, Endpoints: map[state.Address]HeldEndpoint{}}
+}
+
+// inStore is what the store says, records before claims: a claim without a record is
+// what a run that was cut short had got to.
+func inStore(records state.World) Held {
+	h := newHeld()
+	keys := records.Keys()
+	for _, k := range keys {
+		switch r := records[k].(type) {
+		case state.Network:
+			n := HeldNetwork{Devices: nonEmpty(r.Device)}
+			for _, s := range r.Subnets {
+				n.Subnets = append(n.Subnets, s.CIDR)
+				if s.Gateway.IsValid() {
+					n.Gateways = append(n.Gateways, s.Gateway)
+				}
+			}
+			h.Networks[r.Mark.Address] = n
+		case state.Endpoint:
+			e := HeldEndpoint{Interfaces: nonEmpty(r.Interface), HostInterfaces: nonEmpty(r.HostInterface)}
+			for _, p := range []netip.Prefix{r.IPv4, r.IPv6} {
+				if p.IsValid() {
+					e.Addresses = append(e.Addresses, p.Addr())
+				}
+			}
+			h.Endpoints[r.Mark.Address] = e
+		}
+	}
+	for _, k := range keys {
+		if c, ok := records[k].(state.Claim); ok {
+			h.addClaim(c)
+		}
+	}
+	return h
+}
+
+// addClaim adds a claimed address as the last resort: to the network when it is the
+// network that holds it (a gateway), else to the endpoint.
+func (h Held) addClaim(c state.Claim) {
+	if c.Mark.Address == c.Network {
+		n := h.Networks[c.Network]
+		n.Gateways = append(n.Gateways, c.IP)
+		h.Networks[c.Network] = n
+		return
+	}
+	e := h.Endpoints[c.Mark.Address]
+	e.Addresses = append(e.Addresses, c.IP)
+	h.Endpoints[c.Mark.Address] = e
+}
+
+// confirmedBy orders the candidates: what store and kernel both know, what the kernel
+// knows, what the store knows.
+func (h Held) confirmedBy(kernel Held) Held {
+	both := newHeld()
+	for _, held := range []Held{kernel, h} {
+		for a := range held.Networks {
+			r, k := h.Networks[a], kernel.Networks[a]
+			both.Networks[a] = HeldNetwork{
+				Devices:  confirmed(r.Devices, k.Devices),
+				Subnets:  confirmed(r.Subnets, k.Subnets),
+				Gateways: confirmed(r.Gateways, k.Gateways),
+			}
+		}
+		for a := range held.Endpoints {
+			r, k := h.Endpoints[a], kernel.Endpoints[a]
+			both.Endpoints[a] = HeldEndpoint{
+				Addresses:      confirmed(r.Addresses, k.Addresses),
+				Interfaces:     confirmed(r.Interfaces, k.Interfaces),
+				HostInterfaces: confirmed(r.HostInterfaces, k.HostInterfaces),
+			}
+		}
+	}
+	return both
+}
+
+func confirmed[T comparable](recorded, live []T) []T {
+	var list []T
+	for _, v := range recorded {
+		if slices.Contains(live, v) {
+			list = append(list, v)
+		}
+	}
+	for _, v := range slices.Concat(live, recorded) {
+		if !slices.Contains(list, v) {
+			list = append(list, v)
+		}
+	}
+	return list
+}
+
+// moved is h with what was held under old addresses held under the new ones. What is held
+// by the new address itself stays; moving twice is moving once.
+func (h Held) moved(moves []spec.Move) Held {
+	if len(moves) == 0 {
+		return h
+	}
+	h.Networks = rekey(h.Networks, moves)
+	h.Endpoints = rekey(h.Endpoints, moves)
+	return h
+}
+
+func rekey[V any](held map[state.Address]V, moves []spec.Move) map[state.Address]V {
+	to := make(map[state.Address]V, len(held))
+	for _, address := range slices.Sorted(maps.Keys(held)) {
+		now := movedAddress(address, moves)
+		_, stays := held[now]
+		if _, taken := to[now]; taken || stays {
+			now = address
+		}
+		to[now] = held[address]
+	}
+	return to
+}
+
+// movedAddress follows the moves from an address to what it is called now. A move of a
+// block or module takes along its instances and what is in it.
+func movedAddress(a state.Address, moves []spec.Move) state.Address {
+	for range moves {
+		before := a
+		for _, m := range moves {
+			rest, ok := strings.CutPrefix(string(a), string(m.From))
+			if ok && (rest == "" || rest[0] == '[' || rest[0] == '.') {
+				a = m.To + state.Address(rest)
+			}
+		}
+		if a == before {
+			break
+		}
+	}
+	return a
+}
+
+func nonEmpty(name string) []string {
+	if name == "" {
+		return nil
+	}
+	return []string{name}
+}

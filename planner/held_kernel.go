@@ -1,0 +1,93 @@
+package planner
+
+import (
+	"maps"
+	"net/netip"
+
+	"github.com/cnmctl/cnmctl/state"
+)
+
+// inKernel is what the live links of this stack hold: their names, and the addresses on
+// them. A link belongs to a network or an endpoint by its mark; a half-made link has no
+// mark and holds nothing.
+func inKernel(live state.World) Held {
+	h := newHeld()
+	keys := live.Keys()
+	for _, k := range keys {
+		if l, ok := live[k].(state.Link); ok && !l.HalfMade && l.Mark.Address != "" {
+			h.addLink(l, live)
+		}
+	}
+	for _, k := range keys {
+		if a, ok := live[k].(state.IPAddress); ok {
+			if l, ok := live[state.LinkKey(a.Place, a.Link)].(state.Link); ok && !l.HalfMade {
+				h.addAddress(l.Mark.Address, a.Prefix)
+			}
+		}
+	}
+	return h
+}
+
+// addLink adds a link's name. A bridge is its network's device; of an endpoint's veth pair
+// the end in a sandbox is its interface, the one on the host the other.
+func (h Held) addLink(l state.Link, live state.World) {
+	owner := l.Mark.Address
+	if l.Type != state.Veth {
+		n := h.Networks[owner]
+		n.Devices = append(n.Devices, l.Name)
+		h.Networks[owner] = n
+		return
+	}
+	e := h.Endpoints[owner]
+	if isHostEnd(l, live) {
+		e.HostInterfaces = append(e.HostInterfaces, l.Name)
+	} else {
+		e.Interfaces = append(e.Interfaces, l.Name)
+	}
+	h.Endpoints[owner] = e
+}
+
+// isHostEnd tells the ends of a pair apart: the host's is a bridge's port, or is on the
+// host while the other is not. Both are on the host when the sandbox is the host.
+func isHostEnd(l state.Link, live state.World) bool {
+	if l.Place != state.Host {
+		return false
+	}
+	if l.Master != "" || l.Peer.Place != state.Host {
+		return true
+	}
+	peer, _ := live[state.LinkKey(l.Peer.Place, l.Peer.Name)].(state.Link)
+	return peer.Master == "" && l.Second
+}
+
+// addAddress adds an address of a link: on a network's device it is a gateway and says
+// what the subnet is, on an endpoint's interface it is the endpoint's. Every bridge may
+// have the same link-local address, which says nothing.
+func (h Held) addAddress(owner state.Address, p netip.Prefix) {
+	if p.Addr().Is6() && p.Addr().IsLinkLocalUnicast() {
+		return
+	}
+	if n, ok := h.Networks[owner]; ok {
+		if !p.IsSingleIP() {
+			n.Subnets = append(n.Subnets, p.Masked())
+		}
+		n.Gateways = append(n.Gateways, p.Addr())
+		h.Networks[owner] = n
+	}
+	if e, ok := h.Endpoints[owner]; ok {
+		e.Addresses = append(e.Addresses, p.Addr())
+		h.Endpoints[owner] = e
+	}
+}
+
+// without is f without this stack's own links among the names that are taken.
+func (f Facts) without(live state.World) Facts {
+	links := maps.Clone(f.Links)
+	for k, o := range live {
+		if _, ours := o.(state.Link); ours && k.Place == state.Host {
+			delete(links, k.Name)
+		}
+	}
+	f.Links = links
+	return f
+}
