@@ -34,8 +34,12 @@ func (a IPAddress) Needs() []Key { return insideOf(a.Place, a.Link) }
 func (a IPAddress) Inside() []Key { return insideOf(a.Place, a.Link) }
 
 // Holds is the connected route: a second link with the same one would lose it when the
-// first goes (fib_add_ifaddr ignores EEXIST).
+// first goes (fib_add_ifaddr ignores EEXIST). Link-local prefixes and loopback addresses
+// are each link's own.
 func (a IPAddress) Holds() []string {
+	if a.Link == "lo" || a.Prefix.Addr().IsLinkLocalUnicast() && a.Prefix.Addr().Is6() {
+		return nil
+	}
 	return []string{string(a.Place) + " " + a.Prefix.Masked().String()}
 }
 

@@ -25,13 +25,13 @@ func (a Attr) fixed() Attr { a.Fixed = true; return a }
 func (a Attr) quiet() Attr { a.Quiet = true; return a }
 
 // insideOf is what takes an object along that sits in place on link: the link, and the
-// namespace if there is one.
+// namespace if there is one. lo is born and dies with its namespace and is no object.
 func insideOf(p Place, link string) []Key {
 	var keys []Key
 	if ns, ok := p.Netns(); ok {
 		keys = append(keys, NamespaceKey(ns))
 	}
-	if link != "" {
+	if link != "" && link != "lo" {
 		keys = append(keys, LinkKey(p, link))
 	}
 	return keys

@@ -7,7 +7,7 @@ import (
 
 // Ruleset is one nftables table (family inet) in one namespace: cnm_<stack>. It is
 // replaced in one transaction, so the old rules stand until the new ones do. Its comment
-// is the stack's mark; a table of that name without it is not ours.
+// is the stack's mark (StackMark); a table of that name without it is not ours.
 type Ruleset struct {
 	Place Place
 	// Table is the table's name (TableName).
@@ -72,7 +72,7 @@ func (r Ruleset) Equal(o Ruleset) bool {
 // String is the table as `nft list table` prints it, and as `nft -f` reads it.
 func (r Ruleset) String() string {
 	var b strings.Builder
-	b.WriteString("table inet " + r.Table + " {\n\tcomment " + nftQuote(r.Mark.Mark()) + "\n")
+	b.WriteString("table inet " + r.Table + " {\n\tcomment " + nftQuote(StackMark(r.Mark.Stack)) + "\n")
 	for _, s := range r.Sets {
 		b.WriteString("\n" + s.String())
 	}

@@ -6,6 +6,9 @@ import (
 	"strings"
 )
 
+// StackMark marks what a stack has one of: its table's comment, its files' first line.
+func StackMark(stack string) string { return markPrefix + stack }
+
 // NFTName is text as nft takes it for the name of a table, chain or set: letters, digits,
 // "_", "." and "-". Text that had to be changed gets a hash, so that two texts never share
 // a name. Callers put a word of their own before it, because nft's keywords are no names.

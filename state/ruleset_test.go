@@ -56,7 +56,7 @@ func shop() state.Ruleset {
 
 func TestRulesetText(t *testing.T) {
 	const want = `table inet cnm_shop {
-	comment "cnm:shop:"
+	comment "cnm:shop"
 
 	map forward_to {
 		type ifname : verdict
