@@ -1,0 +1,71 @@
+# make quickstart: build cnmctl and bring up the quick-start lab on this machine.
+# make test: install what the tests need and run everything.
+# make help: the rest.
+
+export GOTOOLCHAIN ?= local
+
+GO        ?= go
+CNMCTL    := bin/cnmctl
+LINTER    := bin/golangci-lint
+QUICK     := $(CNMCTL) -chdir=examples/quickstart
+GOTEST    := $(GO) run -C tools ./gotest
+# The race detector needs cgo; cnmctl itself never does.
+BUILD     := CGO_ENABLED=0 $(GO) build -trimpath
+
+.PHONY: help build quickstart quickstart-down test test-short prepare check lint fmt docs bench clean FORCE
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
+
+build: $(CNMCTL) ## bin/cnmctl, one static binary
+
+$(CNMCTL): FORCE
+	@$(BUILD) -ldflags='-s -w' -o $@ .
+
+quickstart: build ## plan, apply and ping through the quick-start lab, on this machine
+	@echo '$$ cnmctl plan'
+	@$(QUICK) plan
+	@echo '$$ cnmctl apply -auto-approve'
+	@$(QUICK) apply -auto-approve
+	@echo '$$ cnmctl exec web -- ping -c 3 db'
+	@$(QUICK) exec web -- ping -c 3 db
+	@echo
+	@echo 'The lab is up. Look around: $(QUICK) show'
+	@echo 'Take it down again:         make quickstart-down'
+
+quickstart-down: build ## take the quick-start lab down
+	@$(QUICK) destroy -auto-approve
+
+test: prepare check ## everything: format, vet, linter, unit, kernel and example tests, race detector
+	@$(GOTEST) ./...
+	@$(GOTEST) -race -short ./...
+
+test-short: prepare ## the quick part of the tests, for while you work
+	@$(GOTEST) -short ./...
+
+prepare:
+	@tools/prepare
+
+check: lint ## format, vet and linter
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo 'not formatted (make fmt):'; gofmt -l $$(git ls-files '*.go'); exit 1; }
+	@$(GO) vet ./...
+
+lint: $(LINTER)
+	@$(LINTER) run ./...
+
+$(LINTER): tools/go.mod tools/go.sum
+	@echo 'building the linter (once)'
+	@CGO_ENABLED=0 $(GO) build -C tools -o ../$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+fmt: build ## format Go and HCL
+	@gofmt -w $$(git ls-files '*.go')
+	@$(CNMCTL) fmt -recursive examples
+
+docs: ## write the generated parts of docs/ and README.md anew
+	@$(GO) test ./docs -update
+
+bench: build ## cnmctl beside ip -batch and the bare netlink program, in throwaway namespaces
+	@$(GO) run ./bench
+
+clean: ## remove what was built
+	@rm -rf bin
