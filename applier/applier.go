@@ -1,0 +1,135 @@
+// Package applier carries out a plan: wave after wave, with progress, and with a way
+// back. Its effects go through the targets that it is given; it decides nothing of its
+// own, except that a run which does not end well is undone.
+package applier
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cnmctl/cnmctl/planner"
+	"github.com/cnmctl/cnmctl/state"
+)
+
+// Reader reads a world: what is there now.
+type Reader interface {
+	Snapshot(context.Context) (state.World, error)
+}
+
+// Targets is where a plan's operations go, and where their effects are read back.
+type Targets struct {
+	Kernel, Store state.Target
+	// Live reads both targets, with every setting that the plan manages.
+	Live Reader
+	// Settle waits until the kernel has finished what it began: a namespace that was
+	// unmounted takes its links away some 20 ms after the call returned. Nil: nothing to
+	// wait for.
+	Settle func(context.Context) error
+}
+
+// Options says how to run a plan.
+type Options struct {
+	// Before is the world that the plan was made from, to which a rollback returns.
+	Before state.World
+	// Keep leaves what was done when something fails.
+	Keep bool
+	// Abort ends everything at once, the rollback too: the second interrupt. The context
+	// given to Run is the first: it ends the plan and starts the rollback.
+	Abort context.Context
+	// Events hears of all progress, from one goroutine at a time. Nil: nobody listens.
+	Events func(Event)
+	// Patience bounds how long verifying waits for what the kernel does in the
+	// background; 0 is DefaultPatience.
+	Patience time.Duration
+}
+
+// DefaultPatience is enough for the kernel to tear down some thousands of namespaces.
+const DefaultPatience = 15 * time.Second
+
+// Result says how far a run got.
+type Result struct {
+	// Done, Failed and NotTried count the plan's operations.
+	Done, Failed, NotTried int
+	// Kept: the run failed and what was done was left, as asked.
+	Kept bool
+	// RolledBack: the run failed and all is as it was before.
+	RolledBack bool
+	// Left are the operations that a rollback still owed when it failed.
+	Left []state.Op
+	// Phases are the parts of the run in order, with the time that each took.
+	Phases []Phase
+}
+
+// String is the count for people: "5 done, 1 failed, 3 not tried".
+func (r Result) String() string {
+	return fmt.Sprintf("%d done, %d failed, %d not tried", r.Done, r.Failed, r.NotTried)
+}
+
+// ErrInterrupted is the failure of a run that was told to stop.
+var ErrInterrupted = errors.New("interrupted")
+
+// Run runs the plan and checks that the world is as the plan said. When anything fails
+// or ctx is cancelled, it begins nothing new and puts back what was there before. The
+// error is the first failure; a rollback that failed too is joined to it.
+func Run(ctx context.Context, plan *planner.Plan, t Targets, opts Options) (Result, error) {
+	r := &run{stack: plan.Stack, targets: t, opts: opts.withDefaults()}
+	err := r.forward(ctx, plan)
+	if err == nil {
+		return r.result, nil
+	}
+	if ctx.Err() != nil {
+		err = fmt.Errorf("%w: %w", ErrInterrupted, err)
+	}
+	if r.untouched() {
+		r.result.RolledBack = true
+		return r.result, err
+	}
+	if opts.Keep {
+		r.result.Kept = true
+		return r.result, err
+	}
+	return r.result, errors.Join(err, r.rollback())
+}
+
+func (o Options) withDefaults() Options {
+	if o.Abort == nil {
+		o.Abort = context.Background()
+	}
+	if o.Events == nil {
+		o.Events = func(Event) {}
+	}
+	if o.Patience == 0 {
+		o.Patience = DefaultPatience
+	}
+	return o
+}
+
+// run is one call of Run.
+type run struct {
+	stack   string
+	targets Targets
+	opts    Options
+	result  Result
+}
+
+// forward applies the plan and verifies it, under a context that either interrupt ends.
+func (r *run) forward(ctx context.Context, plan *planner.Plan) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	defer context.AfterFunc(r.opts.Abort, stop)()
+
+	count, err := r.waves(ctx, Applying, plan)
+	r.result.Done, r.result.Failed, r.result.NotTried = count.done, count.failed, count.notTried()
+	if err != nil {
+		return err
+	}
+	if _, err := r.verify(ctx, predict(r.opts.Before, plan)); err != nil {
+		return fmt.Errorf("verifying: %w", err)
+	}
+	return nil
+}
+
+// untouched reports that no operation was begun, so that there is nothing to put back.
+func (r *run) untouched() bool { return r.result.Done+r.result.Failed == 0 }

@@ -1,0 +1,41 @@
+package applier
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/cnmctl/cnmctl/state"
+)
+
+// rollback puts back what was there before the run. A failed operation may have failed
+// because of another one that is undone only now, so as long as a round mends something,
+// there is another one.
+func (r *run) rollback() error {
+	owed, err := r.owed(r.opts.Abort, r.opts.Before)
+	if err != nil {
+		return fmt.Errorf("rolling back: %w; nothing was rolled back", err)
+	}
+	for len(owed.Ops) > 0 {
+		count, failure := r.waves(r.opts.Abort, RollingBack, owed)
+		left, err := r.verify(r.opts.Abort, r.opts.Before)
+		if left == nil {
+			return r.gaveUp(errors.Join(failure, err), count.left(owed))
+		}
+		if len(left.Ops) == 0 {
+			break
+		}
+		if r.opts.Abort.Err() != nil || len(left.Ops) >= len(owed.Ops) {
+			return r.gaveUp(errors.Join(failure, err), left.Ops)
+		}
+		owed = left
+	}
+	r.result.RolledBack = true
+	return nil
+}
+
+// gaveUp notes what is left to be undone. Its own text stays short: the list is the
+// caller's to print.
+func (r *run) gaveUp(err error, left []state.Op) error {
+	r.result.Left = left
+	return fmt.Errorf("rolling back: %w", err)
+}
