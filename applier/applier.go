@@ -74,7 +74,7 @@ var ErrInterrupted = errors.New("interrupted")
 // or ctx is cancelled, it begins nothing new and puts back what was there before. The
 // error is the first failure; a rollback that failed too is joined to it.
 func Run(ctx context.Context, plan *planner.Plan, t Targets, opts Options) (Result, error) {
-	r := &run{stack: plan.Stack, targets: t, opts: opts.withDefaults()}
+	r := &run{targets: t, opts: opts.withDefaults()}
 	err := r.forward(ctx, plan)
 	if err == nil {
 		return r.result, nil
@@ -82,7 +82,7 @@ func Run(ctx context.Context, plan *planner.Plan, t Targets, opts Options) (Resu
 	if ctx.Err() != nil {
 		err = fmt.Errorf("%w: %w", ErrInterrupted, err)
 	}
-	if r.untouched() {
+	if !r.touched {
 		r.result.RolledBack = true
 		return r.result, err
 	}
@@ -108,10 +108,11 @@ func (o Options) withDefaults() Options {
 
 // run is one call of Run.
 type run struct {
-	stack   string
 	targets Targets
 	opts    Options
 	result  Result
+	// touched: a target was handed operations, so there may be something to put back.
+	touched bool
 }
 
 // forward applies the plan and verifies it, under a context that either interrupt ends.
@@ -125,11 +126,8 @@ func (r *run) forward(ctx context.Context, plan *planner.Plan) error {
 	if err != nil {
 		return err
 	}
-	if _, err := r.verify(ctx, predict(r.opts.Before, plan)); err != nil {
+	if _, err := r.verify(ctx, planner.Predict(r.opts.Before, plan)); err != nil {
 		return fmt.Errorf("verifying: %w", err)
 	}
 	return nil
 }
-
-// untouched reports that no operation was begun, so that there is nothing to put back.
-func (r *run) untouched() bool { return r.result.Done+r.result.Failed == 0 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/cnmctl/cnmctl/planner"
 	"github.com/cnmctl/cnmctl/state"
 )
 
@@ -11,7 +12,7 @@ import (
 // because of another one that is undone only now, so as long as a round mends something,
 // there is another one.
 func (r *run) rollback() error {
-	owed, err := r.owed(r.opts.Abort, r.opts.Before)
+	owed, err := r.wayBack()
 	if err != nil {
 		return fmt.Errorf("rolling back: %w; nothing was rolled back", err)
 	}
@@ -21,9 +22,6 @@ func (r *run) rollback() error {
 		if left == nil {
 			return r.gaveUp(errors.Join(failure, err), count.left(owed))
 		}
-		if len(left.Ops) == 0 {
-			break
-		}
 		if r.opts.Abort.Err() != nil || len(left.Ops) >= len(owed.Ops) {
 			return r.gaveUp(errors.Join(failure, err), left.Ops)
 		}
@@ -31,6 +29,15 @@ func (r *run) rollback() error {
 	}
 	r.result.RolledBack = true
 	return nil
+}
+
+// wayBack plans from what is there now to what was there before.
+func (r *run) wayBack() (*planner.Plan, error) {
+	now, err := r.read(r.opts.Abort)
+	if err != nil {
+		return nil, err
+	}
+	return planner.Restore(r.opts.Before, now)
 }
 
 // gaveUp notes what is left to be undone. Its own text stays short: the list is the

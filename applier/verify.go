@@ -18,98 +18,79 @@ const (
 )
 
 // DifferenceError says how what was read back differs from what was to be there.
-type DifferenceError struct{ Ops []state.Op }
+type DifferenceError struct{ Lines []string }
 
-// Error lists the first of the differences.
+// Error lists the first of the differences, a line each.
 func (e *DifferenceError) Error() string {
 	const most = 20
-	lines := make([]string, 0, most+1)
-	for i, op := range e.Ops {
-		if i == most {
-			lines = append(lines, fmt.Sprintf("and %d more", len(e.Ops)-most))
-			break
-		}
-		lines = append(lines, describe(op))
+	lines := e.Lines
+	if len(lines) > most {
+		lines = append(lines[:most:most], fmt.Sprintf("and %d more", len(e.Lines)-most))
 	}
-	return "what is there is not what was asked for: " + strings.Join(lines, "; ")
+	return "what is there is not what was to be there:\n  " + strings.Join(lines, "\n  ")
 }
 
-// describe says in one clause what an operation would still have to mend.
-func describe(op state.Op) string {
-	switch op.Action {
-	case state.Create:
-		return op.Key.String() + " is missing"
-	case state.Delete:
-		return op.Key.String() + " is still there"
-	}
-	fields := make([]string, len(op.Delta.Fields))
-	for i, f := range op.Delta.Fields {
-		fields[i] = fmt.Sprintf("%s is %s instead of %s", f.Name, orNothing(f.Old), orNothing(f.New))
-	}
-	return op.Key.String() + ": " + strings.Join(fields, ", ")
-}
-
-func orNothing(value string) string {
-	if value == "" {
-		return "not set"
-	}
-	return value
-}
-
-// verify reads back until nothing differs from the wanted world, or until only patience
-// has run out. What is missing or differs does not heal by waiting, so only a teardown
-// that is still going on is waited for.
-func (r *run) verify(ctx context.Context, want state.World) (*planner.Plan, error) {
+// verify reads back until nothing differs from the wanted world. What is missing or wrong
+// does not heal by waiting, so only a teardown that is still going on is waited for. It
+// returns what is left to be done, nil when that could not be found out.
+func (r *run) verify(ctx context.Context, want state.World) (left *planner.Plan, err error) {
 	r.opts.Events(Event{Stage: Verifying})
 	deadline := time.Now().Add(r.opts.Patience)
 	for wait := pause; ; wait = min(2*wait, longestPause) {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		owed, err := r.owed(ctx, want)
+		now, err := r.read(ctx)
 		if err != nil {
 			return nil, err
 		}
-		if len(owed.Ops) == 0 {
-			return owed, nil
+		lines, left, err := r.compare(want, now)
+		if err != nil || len(lines) == 0 {
+			return left, err
 		}
-		if !onlyTeardown(owed) || time.Now().After(deadline) {
-			return owed, &DifferenceError{owed.Ops}
+		if !onlyTeardown(left) || time.Now().After(deadline) {
+			return left, &DifferenceError{lines}
 		}
 		select {
 		case <-ctx.Done():
-			return owed, ctx.Err()
+			return left, ctx.Err()
 		case <-time.After(wait):
 		}
 	}
 }
 
-// owed is what would have to be done to get from what is there now to the wanted world.
-func (r *run) owed(ctx context.Context, want state.World) (owed *planner.Plan, err error) {
+// read reads what is there once the kernel has come to rest.
+func (r *run) read(ctx context.Context) (now state.World, err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	if r.targets.Settle != nil {
 		if err := r.timed("settle", 0, func() error { return r.targets.Settle(ctx) }); err != nil {
 			return nil, err
 		}
 	}
-	var now state.World
 	err = r.timed("read back", 0, func() (err error) {
 		now, err = r.targets.Live.Snapshot(ctx)
 		return err
 	})
-	if err != nil {
-		return nil, err
-	}
+	return now, err
+}
+
+// compare lists how what is there differs from what is wanted, and plans the way there.
+func (r *run) compare(want, now state.World) (lines []string, left *planner.Plan, err error) {
 	err = r.timed("compare", 0, func() error {
-		owed, err = r.difference(want, now)
+		lines = planner.Verify(now, want, planner.Options{})
+		if len(lines) == 0 {
+			left = &planner.Plan{}
+			return nil
+		}
+		left, err = planner.Restore(want, now)
 		return err
 	})
-	return owed, err
+	return lines, left, err
 }
 
 // onlyTeardown reports that all that differs is there although it should not be: the
 // kernel may still be at it.
-func onlyTeardown(owed *planner.Plan) bool {
-	for _, op := range owed.Ops {
+func onlyTeardown(left *planner.Plan) bool {
+	for _, op := range left.Ops {
 		if op.Action != state.Delete || op.Replaces || op.Key.Place == state.Store {
 			return false
 		}

@@ -78,6 +78,7 @@ func (r *run) part(ctx context.Context, stage Stage, t state.Target, plan *plann
 	}
 	var first error
 	before := c.ended()
+	r.touched = true
 	err := t.Apply(ctx, ops, func(i int, err error) {
 		if err == nil {
 			c.done++
