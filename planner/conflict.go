@@ -1,0 +1,164 @@
+package planner
+
+import (
+	"fmt"
+
+	"github.com/cnmctl/cnmctl/state"
+	"github.com/hashicorp/hcl/v2"
+)
+
+// conflict finds out whether something that is not ours stands in the way of the node, or
+// something that was to be there is not.
+func (d *diff) conflict(n *node) *hcl.Diagnostic {
+	if n.want == nil {
+		return nil
+	}
+	foreign, taken := n.live.(state.Foreign)
+	if adopted, ok := n.want.(state.Adopted); ok {
+		return d.adoption(n, adopted, foreign, taken)
+	}
+	if !taken {
+		return nil
+	}
+	return &hcl.Diagnostic{
+		Severity: hcl.DiagError,
+		Summary:  "Name taken by something that is not this stack's",
+		Detail: fmt.Sprintf("%s is wanted by %s, but the name is taken by %s. cnmctl neither changes nor deletes what it did not make: %s.",
+			sentence(n.key), asker(n.want.Owner()), foreign.What, wayOut(n.want)),
+		Subject: d.opts.at(n.owner()),
+	}
+}
+
+// wayOut says what a user can do about a name that is taken.
+func wayOut(want state.Object) string {
+	switch o := want.(type) {
+	case state.Namespace:
+		return fmt.Sprintf("remove it (ip netns del %s), or give the sandbox another name", o.Name)
+	case state.Link:
+		if o.Type == state.Bridge {
+			return "remove or rename it, give the network another device, or build on it with adopt = true"
+		}
+		return "remove or rename it, or choose another interface name"
+	case state.IPAddress:
+		return "remove it, or choose another address"
+	case state.Route:
+		return "remove it, or give the route another metric or table"
+	case state.File:
+		return "move the file away, or give the sandbox another name"
+	}
+	return "remove it, or choose another name"
+}
+
+// adoption checks that a link to build on is there, is of the right type, and is not ours.
+func (d *diff) adoption(n *node, want state.Adopted, foreign state.Foreign, taken bool) *hcl.Diagnostic {
+	var detail string
+	switch {
+	case taken && (n.key.Kind != state.KindLink || foreign.Type == want.Type):
+		return nil
+	case taken:
+		detail = fmt.Sprintf("%s is to be adopted by %s as a %s, but there is %s. Name a %s that exists.",
+			sentence(n.key), asker(want.Asker), want.Type, foreign.What, want.Type)
+	case n.live == nil:
+		detail = fmt.Sprintf("%s is to be adopted by %s, but there is none. Create it first (ip link add %s type %s), or drop adopt = true and cnmctl makes it.",
+			sentence(n.key), asker(want.Asker), n.key.Name, want.Type)
+	default:
+		detail = fmt.Sprintf("%s is to be adopted by %s, but cnmctl made it itself, for %s. Drop adopt = true, or name another device.",
+			sentence(n.key), asker(want.Asker), asker(n.live.Owner()))
+	}
+	return &hcl.Diagnostic{
+		Severity: hcl.DiagError,
+		Summary:  "Nothing to adopt",
+		Detail:   detail,
+		Subject:  d.opts.at(want.Asker.Address),
+	}
+}
+
+// asker is an owner in a sentence.
+func asker(o state.Owner) string {
+	if o.Address == "" {
+		return "stack " + o.Stack
+	}
+	return string(o.Address)
+}
+
+// sentence is the key as the beginning of a sentence.
+func sentence(k state.Key) string { return capital(k.String()) }
+
+// capital is text with an upper-case first letter.
+func capital(text string) string {
+	if text == "" || text[0] < 'a' || text[0] > 'z' {
+		return text
+	}
+	return string(text[0]-'a'+'A') + text[1:]
+}
+
+// unknownReplacements finds blocks to replace that nobody knows.
+func (d *diff) unknownReplacements() hcl.Diagnostics {
+	if len(d.opts.Replace) == 0 {
+		return nil
+	}
+	return unknown("-replace", d.opts.Replace, d.addresses())
+}
+
+// addresses are all blocks that own something, live or wanted.
+func (d *diff) addresses() map[state.Address]bool {
+	known := map[state.Address]bool{}
+	for _, n := range d.nodes {
+		for _, o := range []state.Object{n.live, n.want} {
+			if o != nil && o.Owner().Address != "" {
+				known[o.Owner().Address] = true
+			}
+		}
+	}
+	return known
+}
+
+// protected finds blocks that would be destroyed although their lifecycle forbids it.
+func (d *diff) protected(p *Plan) hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	for _, r := range p.Resources {
+		if r.Action != DeleteResource && r.Action != ReplaceResource || !d.isProtected(r) {
+			continue
+		}
+		why := "be destroyed"
+		if r.Action == ReplaceResource {
+			why = "have to be replaced"
+		}
+		if r.Reason != "" {
+			why += " (" + r.Reason + ")"
+		}
+		diags = append(diags, &hcl.Diagnostic{
+			Severity: hcl.DiagError,
+			Summary:  "Instance cannot be destroyed",
+			Detail: fmt.Sprintf("%s has lifecycle { prevent_destroy = true }, but it would %s. To go on, set prevent_destroy = false and apply that first, or leave the block out of the plan with -exclude.",
+				r.Address, why),
+			Subject: d.opts.at(r.Address),
+		})
+	}
+	return diags
+}
+
+// isProtected looks at the live record and the wanted one: deleting the block together
+// with its protection does not defeat it.
+func (d *diff) isProtected(r Resource) bool {
+	for _, a := range []state.Address{r.Address, r.From} {
+		for _, kind := range []state.Kind{state.KindNetwork, state.KindSandbox, state.KindEndpoint} {
+			if n := d.nodes[state.RecordKey(kind, a)]; n != nil && (guarded(n.live) || guarded(n.want)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func guarded(o state.Object) bool {
+	switch o := o.(type) {
+	case state.Network:
+		return o.Protected
+	case state.Sandbox:
+		return o.Protected
+	case state.Endpoint:
+		return o.Protected
+	}
+	return false
+}

@@ -1,0 +1,135 @@
+package planner
+
+import (
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"github.com/cnmctl/cnmctl/state"
+)
+
+// describe is an object in the words of those who know it from ip(8): what it is, where,
+// and in parentheses what else it is worth saying when it comes or goes.
+func describe(o state.Object) (what, details string) {
+	place := " in " + o.Key().Place.String()
+	switch o := o.(type) {
+	case state.Namespace:
+		return "namespace " + o.Name, ""
+	case state.Link:
+		return "link " + o.Name + place, linkDetails(o)
+	case state.IPAddress:
+		return "address " + o.Prefix.String() + " on " + o.Link + place, ""
+	case state.Route:
+		return "route " + routeText(o) + place, ""
+	case state.Rule:
+		return "rule " + ruleText(o) + place, ""
+	case state.Neighbor:
+		return "neighbor " + o.IP.String() + " at " + o.MAC.String() + " on " + o.Link + place, ""
+	case state.Sysctl:
+		return "sysctl " + strings.ReplaceAll(o.Path, "/", ".") + " = " + o.Value + place, ""
+	case state.Ruleset:
+		return "nftables table " + o.Table + place, ""
+	case state.File:
+		return "file " + o.Name + " of " + o.Place.String(), ""
+	case state.Claim:
+		return "claim on " + o.IP.String() + " of " + string(o.Network), ""
+	case state.Foreign:
+		return o.K.String(), "not made by cnmctl: " + o.What
+	case state.Network, state.Sandbox, state.Endpoint:
+		return "record of " + o.Key().Name, ""
+	}
+	return o.Key().String(), ""
+}
+
+// linkDetails are what a link's name does not say.
+func linkDetails(l state.Link) string {
+	parts := []string{string(l.Type)}
+	if l.Type == state.Veth {
+		parts = append(parts, "peer "+l.Peer.Name+" in "+l.Peer.Place.String())
+	}
+	if l.Master != "" {
+		parts = append(parts, "port of "+l.Master)
+	}
+	if l.MTU != 0 {
+		parts = append(parts, "mtu "+strconv.Itoa(l.MTU))
+	}
+	if !l.MAC.IsZero() {
+		parts = append(parts, "mac "+l.MAC.String())
+	}
+	return strings.Join(parts, ", ")
+}
+
+// routeText is a route as ip-route(8) writes it.
+func routeText(r state.Route) string {
+	var b strings.Builder
+	if r.Type != state.Unicast && r.Type != "" {
+		b.WriteString(string(r.Type) + " ")
+	}
+	b.WriteString(destination(r.Dst))
+	if r.Via.IsValid() {
+		b.WriteString(" via " + r.Via.String())
+	}
+	if r.Dev != "" {
+		b.WriteString(" dev " + r.Dev)
+	}
+	if r.Table != state.MainTable && r.Table != 0 {
+		b.WriteString(" table " + strconv.FormatUint(uint64(r.Table), 10))
+	}
+	if r.Metric != 0 && !(r.Metric == 1024 && r.Dst.Addr().Is6()) {
+		b.WriteString(" metric " + strconv.FormatUint(uint64(r.Metric), 10))
+	}
+	if r.Src.IsValid() {
+		b.WriteString(" src " + r.Src.String())
+	}
+	if r.OnLink {
+		b.WriteString(" onlink")
+	}
+	return b.String()
+}
+
+// destination is a prefix, and "default" for the one that covers all.
+func destination(p netip.Prefix) string {
+	if p.Bits() == 0 {
+		return "default"
+	}
+	return p.String()
+}
+
+// ruleText is a policy rule as ip-rule(8) writes it.
+func ruleText(r state.Rule) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d: from %s", r.Priority, orAll(r.From))
+	if r.To.IsValid() {
+		b.WriteString(" to " + r.To.String())
+	}
+	if r.Iif != "" {
+		b.WriteString(" iif " + r.Iif)
+	}
+	if r.Oif != "" {
+		b.WriteString(" oif " + r.Oif)
+	}
+	if r.FwMark != 0 {
+		fmt.Fprintf(&b, " fwmark %#x", r.FwMark)
+	}
+	fmt.Fprintf(&b, " lookup %d", r.Table)
+	return b.String()
+}
+
+func orAll(p netip.Prefix) string {
+	if !p.IsValid() {
+		return "all"
+	}
+	return p.String()
+}
+
+// size is a number of bytes for people.
+func size(n int) string {
+	switch {
+	case n >= 10<<20:
+		return strconv.Itoa(n>>20) + " MB"
+	case n >= 10<<10:
+		return strconv.Itoa(n>>10) + " KB"
+	}
+	return strconv.Itoa(n) + " bytes"
+}

@@ -1,0 +1,216 @@
+package planner
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/cnmctl/cnmctl/state"
+	"github.com/hashicorp/hcl/v2"
+)
+
+// Diff finds what has to be done so that the live world becomes the wanted one, and in
+// which order. It is pure: equal input gives an equal plan. All conflicts are reported
+// together, and with an error there is no plan.
+func Diff(live, want state.World, opts Options) (*Plan, hcl.Diagnostics) {
+	d := newDiff(live, want, opts)
+	if diags := d.classify(); diags.HasErrors() {
+		return nil, diags
+	}
+	d.spread()
+	d.mend()
+	d.arrange()
+	d.explain()
+	plan := &Plan{Stack: opts.Stack, Destroy: opts.Destroy}
+	plan.Ops = d.ops()
+	if err := plan.order(d); err != nil {
+		return nil, hcl.Diagnostics{{Severity: hcl.DiagError, Summary: "No order", Detail: capital(err.Error())}}
+	}
+	plan.Resources = d.resources(plan.Ops)
+	if diags := d.protected(plan); diags.HasErrors() {
+		return nil, diags
+	}
+	return plan, nil
+}
+
+// node is one key of the two worlds and what becomes of it.
+type node struct {
+	key        state.Key
+	live, want state.Object
+	// dead: the live object goes. made: the wanted one is created. Both: a replacement.
+	dead, made bool
+	// updated: the live object is changed in place to after.
+	updated bool
+	after   state.Object
+	delta   state.Delta
+	// forgotten: the object stays, without our mark; its block is in a removed block that
+	// says so.
+	forgotten bool
+	reason    string
+	// taker is the node whose deletion takes this one along, maker the one whose creation
+	// makes it; the node itself when it has an op of its own.
+	taker, maker *node
+	// opTaking, opMaking and opUpdating are indices of the ops that do it, -1 for none.
+	opTaking, opMaking, opUpdating int
+}
+
+func (n *node) changed() bool { return n.dead || n.made || n.updated }
+
+// owner is the block that the node belongs to: the one that asks for it, or has it.
+func (n *node) owner() state.Address {
+	if n.want != nil {
+		return n.want.Owner().Address
+	}
+	return n.live.Owner().Address
+}
+
+// diff is one run of Diff.
+type diff struct {
+	opts  Options
+	nodes map[state.Key]*node
+	// changes are the nodes that change, in the order of their ops.
+	changes []*node
+	// moved tells the new address of a moved block, forced the blocks to make anew.
+	moved  map[state.Address]state.Address
+	forced func(state.Address) bool
+	forgot func(state.Address) bool
+	// inside lists what each live object takes along, shaken what stays but has to be set
+	// again after it has gone.
+	inside, shaken map[*node][]*node
+	// related and wanted are indices for reasons, built when first asked for.
+	related *related
+	wanted  map[state.Address]bool
+}
+
+func newDiff(live, want state.World, opts Options) *diff {
+	d := &diff{
+		opts:   opts,
+		nodes:  make(map[state.Key]*node, max(len(live), len(want))),
+		moved:  movedTo(live, opts.Moves),
+		shaken: map[*node][]*node{},
+	}
+	d.forced = within(opts.Replace)
+	d.forgot = d.forgottenBlocks()
+	store := make([]node, 0, max(len(live), len(want)))
+	for k, o := range want {
+		if wanted(o, live[k]) {
+			store = append(store, node{key: k, want: o, live: live[k], opTaking: -1, opMaking: -1, opUpdating: -1})
+			d.nodes[k] = &store[len(store)-1]
+		}
+	}
+	for k, o := range live {
+		if _, ok := d.nodes[k]; !ok {
+			d.nodes[k] = &node{key: k, live: o, opTaking: -1, opMaking: -1, opUpdating: -1}
+		}
+	}
+	return d
+}
+
+// wanted reports that an object of the wanted world can be wanted. In a rollback the
+// wanted world was once a live one, and holds what nobody can make: foreign things, which
+// are none of our business, and links whose creation was cut short.
+func wanted(o, live state.Object) bool {
+	switch o := o.(type) {
+	case state.Foreign:
+		return false
+	case state.Link:
+		return !o.HalfMade || o == live
+	}
+	return true
+}
+
+// classify decides for each key on its own, and finds all conflicts.
+func (d *diff) classify() hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	diags = append(diags, d.unknownReplacements()...)
+	for _, n := range d.nodes {
+		if problem := d.conflict(n); problem != nil {
+			diags = append(diags, problem)
+			continue
+		}
+		d.compare(n)
+	}
+	slices.SortFunc(diags, func(a, b *hcl.Diagnostic) int { return cmp.Compare(a.Detail, b.Detail) })
+	return diags
+}
+
+// compare decides what becomes of one node, without regard to others.
+func (d *diff) compare(n *node) {
+	if _, foreign := n.live.(state.Foreign); foreign {
+		return
+	}
+	if _, adopted := n.want.(state.Adopted); adopted {
+		return
+	}
+	switch {
+	case n.live == nil:
+		n.made = true
+	case n.want == nil:
+		d.drop(n)
+	default:
+		n.delta = d.opts.unignored(n.owner(), state.Compare(n.want, n.live))
+		n.dead = n.delta.Replace || d.remade(n)
+		n.made = n.dead
+		if !n.dead && !n.delta.Same() {
+			n.update(n.want)
+		}
+	}
+}
+
+// remade reports that the user asked for the node's block to be made anew. Its records
+// stay, and host-wide switches, which are not the block's alone.
+func (d *diff) remade(n *node) bool {
+	if n.key.Place == state.Store || !d.forced(n.owner()) {
+		return false
+	}
+	s, ok := n.live.(state.Sysctl)
+	return !ok || !s.Keep
+}
+
+// drop decides how a live object goes that nobody wants.
+func (d *diff) drop(n *node) {
+	if s, ok := n.live.(state.Sysctl); ok && s.Keep {
+		return // turned on when needed, never off: others may rely on it by now
+	}
+	if d.forgot(n.owner()) && n.key.Place != state.Store {
+		d.forget(n)
+		return
+	}
+	n.dead = true
+}
+
+func (n *node) update(after state.Object) {
+	n.updated, n.after = true, after
+}
+
+// ops writes down what becomes of the nodes, unordered: replacements as delete and create,
+// and with each op what goes or comes with it.
+func (d *diff) ops() []state.Op {
+	ops := make([]state.Op, 0, len(d.changes))
+	for _, n := range d.changes {
+		if n.dead && n.taker == n {
+			n.opTaking = len(ops)
+			ops = append(ops, state.Op{Action: state.Delete, Key: n.key, Before: n.live, Replaces: n.made, Reason: n.reason, Delta: n.delta})
+		}
+		if n.made && n.maker == n {
+			n.opMaking = len(ops)
+			ops = append(ops, state.Op{Action: state.Create, Key: n.key, After: n.want, Replaces: n.dead, Reason: n.reason, Delta: n.delta})
+		}
+		if n.updated {
+			n.opUpdating = len(ops)
+			ops = append(ops, state.Op{Action: state.Update, Key: n.key, Before: n.live, After: n.after, Delta: n.delta, Reason: n.reason})
+		}
+	}
+	for _, n := range d.changes {
+		if n.dead && n.taker != n {
+			n.opTaking = n.taker.opTaking
+			op := &ops[n.opTaking]
+			op.Along = append(op.Along, n.live)
+		}
+		if n.made && n.maker != n {
+			n.opMaking = n.maker.opMaking
+			op := &ops[n.opMaking]
+			op.Along = append(op.Along, n.want)
+		}
+	}
+	return ops
+}

@@ -1,0 +1,153 @@
+package planner
+
+import (
+	"fmt"
+	"net/netip"
+
+	"github.com/cnmctl/cnmctl/state"
+)
+
+// mend finds what stays but is damaged by what goes, and has it set again. These are the
+// kernel's habits that no object declares, because they depend on what else is there.
+func (d *diff) mend() {
+	var ports []*node
+	for _, n := range d.nodes {
+		if n.dead {
+			d.mendAddresses()
+			break
+		}
+	}
+	for _, n := range d.nodes {
+		if l, ok := n.live.(state.Link); ok && l.Master != "" && !n.dead && n.want != nil {
+			ports = append(ports, n)
+		}
+	}
+	for _, n := range ports {
+		d.mendPort(n)
+	}
+}
+
+// mendPort: a port whose bridge goes has no master (br_dev_delete), so one whose bridge is
+// made anew has to be put into it again.
+func (d *diff) mendPort(n *node) {
+	live := n.live.(state.Link)
+	bridge := d.nodes[state.LinkKey(live.Place, live.Master)]
+	if bridge == nil || !bridge.dead || !bridge.made {
+		return
+	}
+	live.Master, live.Hairpin, live.Isolated = "", false, false
+	lost := d.opts.unignored(n.owner(), state.Compare(n.want, live))
+	if lost.Same() {
+		return
+	}
+	if !n.updated {
+		n.reason = "because " + bridge.key.String() + " is replaced"
+	}
+	n.delta = lost
+	n.update(n.want)
+}
+
+// onLink is where addresses and routes of one family meet.
+type onLink struct {
+	place state.Place
+	link  string
+	is6   bool
+}
+
+// addresses are those of one link and family, by what becomes of them.
+type addresses struct{ going, staying, routes []*node }
+
+// mendAddresses deals with links that stay and lose an address.
+//
+// Deleting a primary IPv4 address takes the secondary ones of its subnet along, unless
+// promote_secondaries is set (__inet_del_ifa); deleting the last one of a link takes all
+// its routes (fib_inetaddr_event, fib_disable_ip); deleting any takes the routes that
+// name it as their source, in IPv4 (fib_sync_down_addr).
+func (d *diff) mendAddresses() {
+	links := d.losingAddresses()
+	if len(links) == 0 {
+		return
+	}
+	for _, n := range d.nodes {
+		switch o := keeper(n).(type) {
+		case state.IPAddress:
+			if l := links[onLink{o.Place, o.Link, o.Prefix.Addr().Is6()}]; l != nil && n.live != nil && !n.dead {
+				l.staying = append(l.staying, n)
+			}
+		case state.Route:
+			if l := links[onLink{o.Place, o.Dev, o.Dst.Addr().Is6()}]; l != nil && !n.dead {
+				l.routes = append(l.routes, n)
+			}
+		}
+	}
+	for at, l := range links {
+		if !at.is6 {
+			d.mendLink(l)
+		}
+	}
+}
+
+// keeper is the wanted object of a node that changes nothing or in place, or is new.
+func keeper(n *node) state.Object {
+	if n.forgotten {
+		return nil
+	}
+	return n.want
+}
+
+// losingAddresses finds the links that stay and lose an address.
+func (d *diff) losingAddresses() map[onLink]*addresses {
+	links := map[onLink]*addresses{}
+	for _, n := range d.nodes {
+		a, ok := n.live.(state.IPAddress)
+		if !ok || !n.dead {
+			continue
+		}
+		if link := d.nodes[state.LinkKey(a.Place, a.Link)]; link != nil && link.dead {
+			continue
+		}
+		at := onLink{a.Place, a.Link, a.Prefix.Addr().Is6()}
+		if links[at] == nil {
+			links[at] = &addresses{}
+		}
+		links[at].going = append(links[at].going, n)
+	}
+	return links
+}
+
+// mendLink sets again what the addresses that go take with them.
+func (d *diff) mendLink(l *addresses) {
+	last := true
+	for _, s := range l.staying {
+		secondary := false
+		for _, g := range l.going {
+			if prefixOf(s).Masked() == prefixOf(g).Masked() {
+				d.again(s, g)
+				secondary = true
+			}
+		}
+		last = last && secondary
+	}
+	for _, r := range l.routes {
+		for _, g := range l.going {
+			if last || r.want.(state.Route).Src == prefixOf(g).Addr() {
+				d.again(r, g)
+			}
+		}
+	}
+}
+
+func prefixOf(n *node) netip.Prefix { return n.live.(state.IPAddress).Prefix }
+
+// again has n set after gone has gone.
+func (d *diff) again(n, gone *node) {
+	d.shaken[gone] = append(d.shaken[gone], n)
+	if n.made || n.updated {
+		return
+	}
+	reason := fmt.Sprintf("goes with address %s", prefixOf(gone))
+	if n.reason == "" || reason < n.reason {
+		n.reason = reason
+	}
+	n.update(n.want)
+}

@@ -1,0 +1,185 @@
+package planner
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/cnmctl/cnmctl/state"
+)
+
+// spread carries deletions to what the kernel takes along, and creations to what is made
+// together, until nothing more follows.
+func (d *diff) spread() {
+	var queue []*node
+	for _, n := range d.nodes {
+		if n.dead || n.made {
+			queue = append(queue, n)
+		}
+	}
+	if len(queue) == 0 {
+		return
+	}
+	d.indexInside()
+	pairs := d.pairs()
+	kill := func(n *node) {
+		if n.live == nil || n.dead {
+			return
+		}
+		n.dead, n.updated, n.forgotten = true, false, false
+		if _, adopted := n.want.(state.Adopted); n.want != nil && !adopted {
+			n.made = true
+		}
+		queue = append(queue, n)
+	}
+	for len(queue) > 0 {
+		n := queue[len(queue)-1]
+		queue = queue[:len(queue)-1]
+		if n.dead {
+			for _, content := range d.inside[n] {
+				kill(content)
+			}
+		}
+		if n.made {
+			for _, partner := range pairs[n] {
+				kill(partner) // if it is not there, it is being made already
+			}
+		}
+	}
+}
+
+// indexInside finds what each live object takes along when it goes.
+func (d *diff) indexInside() {
+	d.inside = make(map[*node][]*node, len(d.nodes)/8)
+	for _, n := range d.nodes {
+		if n.live == nil {
+			continue
+		}
+		for _, k := range containers(n.live) {
+			if c, ok := d.nodes[k]; ok && c.live != nil {
+				d.inside[c] = append(d.inside[c], n)
+			}
+		}
+	}
+}
+
+// containers are what takes the object along. What somebody else put into a namespace of
+// ours goes with it too, and the plan has to say so.
+func containers(o state.Object) []state.Key {
+	if _, foreign := o.(state.Foreign); foreign {
+		if ns, ok := o.Key().Place.Netns(); ok {
+			return []state.Key{state.NamespaceKey(ns)}
+		}
+	}
+	return o.Inside()
+}
+
+// pairs links objects that are made by one op to each other.
+func (d *diff) pairs() map[*node][]*node {
+	pairs := map[*node][]*node{}
+	for _, n := range d.nodes {
+		if first := d.firstOf(n); first != nil {
+			pairs[n] = append(pairs[n], first)
+			pairs[first] = append(pairs[first], n)
+		}
+	}
+	return pairs
+}
+
+// firstOf is the wanted node whose creation makes n, nil when n is made by itself.
+func (d *diff) firstOf(n *node) *node {
+	along, ok := n.want.(state.MadeAlong)
+	if !ok {
+		return nil
+	}
+	k, ok := along.MadeBy()
+	if !ok {
+		return nil
+	}
+	if first := d.nodes[k]; first != nil && first.want != nil {
+		return first
+	}
+	return nil
+}
+
+// arrange puts the changed nodes in order and finds for each who takes it and who makes
+// it. What is inside nothing that goes is deleted itself and takes the rest along. Where
+// two are inside each other (a veth pair), the first end is deleted.
+func (d *diff) arrange() {
+	for _, n := range d.nodes {
+		if n.changed() {
+			d.changes = append(d.changes, n)
+		}
+	}
+	slices.SortFunc(d.changes, compareNodes)
+	for _, n := range d.changes {
+		if n.dead && n.taker == nil && !d.goesWithOther(n) {
+			d.take(n)
+		}
+	}
+	for _, second := range []bool{false, true} {
+		for _, n := range d.changes {
+			if n.dead && n.taker == nil && isSecond(n.live) == second {
+				d.take(n)
+			}
+		}
+	}
+	for _, n := range d.changes {
+		if n.made {
+			n.maker = n
+			if first := d.firstOf(n); first != nil && first.made {
+				n.maker = first
+			}
+		}
+	}
+}
+
+// goesWithOther reports that something else that goes takes n along.
+func (d *diff) goesWithOther(n *node) bool {
+	return slices.ContainsFunc(containers(n.live), func(k state.Key) bool {
+		c := d.nodes[k]
+		return c != nil && c.dead
+	})
+}
+
+// take makes root the one that is deleted, and whatever is inside it goes along.
+func (d *diff) take(root *node) {
+	root.taker = root
+	queue := []*node{root}
+	for len(queue) > 0 {
+		n := queue[0]
+		queue = queue[1:]
+		for _, content := range d.inside[n] {
+			if content.dead && content.taker == nil {
+				content.taker = root
+				queue = append(queue, content)
+			}
+		}
+	}
+}
+
+func isSecond(o state.Object) bool {
+	along, ok := o.(state.MadeAlong)
+	if !ok {
+		return false
+	}
+	_, second := along.MadeBy()
+	return second
+}
+
+// compareNodes orders changes as a reader expects them: outer things first.
+func compareNodes(a, b *node) int {
+	return cmp.Or(cmp.Compare(rank[a.key.Kind], rank[b.key.Kind]), state.CompareKeys(a.key, b.key))
+}
+
+// rank lists the kinds from the outer to the inner, and the records after the kernel.
+var rank = func() map[state.Kind]int {
+	ranks := map[state.Kind]int{}
+	for i, k := range []state.Kind{
+		state.KindClaim, state.KindNamespace, state.KindRuleset, state.KindLink, state.KindSysctl,
+		state.KindNeighbor, state.KindAddress, state.KindRoute, state.KindRule, state.KindFile,
+		state.KindNetwork, state.KindSandbox, state.KindEndpoint,
+	} {
+		ranks[k] = i
+	}
+	return ranks
+}()
