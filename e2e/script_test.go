@@ -1,0 +1,71 @@
+// Package e2e runs cnmctl as a user does: the scripts in testdata/script call its
+// commands on a real kernel and look at the outcome with ip, nft and ping. Every script
+// has a machine to itself: network, mount and process namespaces that die with it.
+package e2e
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/cnmctl/cnmctl/cli"
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	if script := os.Getenv(scriptEnv); script != "" {
+		if err := settle(); err != nil {
+			os.Stderr.WriteString("e2e: " + err.Error() + "\n")
+			os.Exit(1)
+		}
+	}
+	testscript.Main(m, map[string]func(){"cnmctl": cnmctl})
+}
+
+// cnmctl is the command under test, in a process of its own.
+func cnmctl() {
+	os.Exit(cli.Main(os.Args, cli.Env{
+		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv,
+	}))
+}
+
+// TestScripts runs every script. As a parent it starts one child for each, which is in
+// namespaces of its own from its first instruction.
+func TestScripts(t *testing.T) {
+	if script := os.Getenv(scriptEnv); script != "" {
+		testscript.Run(t, params(script))
+		return
+	}
+	scripts, err := filepath.Glob("testdata/script/*.txtar")
+	if err != nil || len(scripts) == 0 {
+		t.Fatalf("finding scripts: %v, %v", scripts, err)
+	}
+	if os.Geteuid() != 0 {
+		t.Skip("needs root, to make network namespaces")
+	}
+	for _, script := range scripts {
+		t.Run(strings.TrimSuffix(filepath.Base(script), ".txtar"), func(t *testing.T) {
+			t.Parallel()
+			runApart(t, script)
+		})
+	}
+}
+
+func params(script string) testscript.Params {
+	return testscript.Params{
+		Files:               []string{script},
+		Setup:               setup,
+		Cmds:                verbs,
+		RequireUniqueNames:  true,
+		RequireExplicitExec: false,
+	}
+}
+
+// setup gives a script its own copy of the examples, which it may edit.
+func setup(env *testscript.Env) error {
+	env.Setenv("CNMCTL_IN_AUTOMATION", "1")
+	env.Setenv("HOME", env.WorkDir)
+	env.Values[memoryKey{}] = &memory{kernels: map[string]string{}}
+	return os.CopyFS(filepath.Join(env.WorkDir, "examples"), os.DirFS("../examples"))
+}

@@ -1,0 +1,168 @@
+package e2e
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+type verb = func(ts *testscript.TestScript, neg bool, args []string)
+
+// verbs are what the scripts say beyond testscript's own commands. NS is a namespace as
+// `ip netns` names it: <stack>-<sandbox>.
+var verbs = map[string]verb{
+	"exits":         exits,        // exits CODE CMD...: the command ends with that code
+	"changes":       changes,      // changes none|some [PLAN FLAGS]: what a plan would do
+	"reaches":       reaches,      // reaches NS ADDR...: a ping from the namespace is answered
+	"silent":        silent,       // silent NS ADDR...: it is not
+	"pinging":       pinging,      // pinging NS ADDR: ping in the background, until
+	"no-loss":       noLoss,       // no-loss: none of these pings got lost
+	"until":         until,        // until CMD...: try again for ten seconds
+	"replace":       replace,      // replace FILE OLD NEW: edit the one place
+	"record-kernel": recordKernel, // record-kernel NAME: remember what the kernel holds
+	"same-kernel":   sameKernel,   // same-kernel NAME: it holds the same now
+}
+
+func usage(ts *testscript.TestScript, neg, ok bool, text string) {
+	if neg || !ok {
+		ts.Fatalf("usage: %s", text)
+	}
+}
+
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, neg, len(args) >= 2, "exits CODE CMD...")
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	expectExit(ts, want, args[1:])
+}
+
+func expectExit(ts *testscript.TestScript, want int, cmd []string) {
+	got, err := exitCode(ts.Exec(cmd[0], cmd[1:]...))
+	ts.Check(err)
+	if got != want {
+		ts.Fatalf("%s: exit code %d, want %d", strings.Join(cmd, " "), got, want)
+	}
+}
+
+// exitCode is the code that a command ended with; the error is why it could not run.
+func exitCode(err error) (int, error) {
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		return exit.ExitCode(), nil
+	}
+	return 0, err
+}
+
+func changes(ts *testscript.TestScript, neg bool, args []string) {
+	codes := map[string]int{"none": 0, "some": 2}
+	ok := len(args) >= 1
+	if ok {
+		_, ok = codes[args[0]]
+	}
+	usage(ts, neg, ok, "changes none|some [PLAN FLAGS]")
+	expectExit(ts, codes[args[0]], append([]string{"cnmctl", "plan", "-detailed-exitcode", "-input=false"}, args[1:]...))
+}
+
+func reaches(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, neg, len(args) >= 2, "reaches NS ADDR...")
+	for _, addr := range args[1:] {
+		// The first packet may wait for a bridge port or a neighbor: two tries, no more.
+		if ping(ts, args[0], addr, "-c2", "-i0.2", "-W2") != 0 {
+			ts.Fatalf("%s does not reach %s", args[0], addr)
+		}
+	}
+}
+
+func silent(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, neg, len(args) >= 2, "silent NS ADDR...")
+	for _, addr := range args[1:] {
+		if ping(ts, args[0], addr, "-c1", "-W1") == 0 {
+			ts.Fatalf("%s reaches %s", args[0], addr)
+		}
+	}
+}
+
+// ping is ping's exit code: 0 answered, 1 not answered, 2 no way to ask.
+func ping(ts *testscript.TestScript, ns, addr string, flags ...string) int {
+	if _, err := os.Stat("/run/netns/" + ns); err != nil {
+		ts.Fatalf("there is no namespace %s", ns)
+	}
+	code, err := exitCode(ts.Exec("ip", append(append([]string{"netns", "exec", ns, "ping"}, flags...), addr)...))
+	ts.Check(err)
+	if code > 2 {
+		ts.Fatalf("ping in %s: exit code %d", ns, code)
+	}
+	return code
+}
+
+// memory is what one verb keeps for another.
+type memory struct {
+	kernels map[string]string // by record-kernel's NAME
+	ping    *background
+}
+
+// background is the ping that runs while a script changes something.
+type background struct {
+	cmd *exec.Cmd
+	out *strings.Builder
+}
+
+type memoryKey struct{}
+
+func remembered(ts *testscript.TestScript) *memory { return ts.Value(memoryKey{}).(*memory) }
+
+func pinging(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, neg, len(args) == 2, "pinging NS ADDR")
+	out := &strings.Builder{}
+	cmd := exec.Command("ip", "netns", "exec", args[0], "ping", "-n", "-i0.01", args[1])
+	cmd.Stdout, cmd.Stderr = out, out
+	ts.Check(cmd.Start())
+	ts.Defer(func() { _ = cmd.Process.Kill() })
+	remembered(ts).ping = &background{cmd, out}
+	time.Sleep(100 * time.Millisecond) // some of the pings are from before the change
+}
+
+func noLoss(ts *testscript.TestScript, neg bool, args []string) {
+	bg := remembered(ts).ping
+	usage(ts, neg, len(args) == 0 && bg != nil, "no-loss, after pinging")
+	time.Sleep(100 * time.Millisecond)
+	ts.Check(bg.cmd.Process.Signal(syscall.SIGINT))
+	code, err := exitCode(bg.cmd.Wait())
+	ts.Check(err)
+	remembered(ts).ping = nil
+	if code != 0 || !strings.Contains(bg.out.String(), " 0% packet loss") {
+		ts.Fatalf("pings were lost:\n%s", tail(bg.out.String(), 6))
+	}
+}
+
+func tail(text string, n int) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	return strings.Join(lines[max(0, len(lines)-n):], "\n")
+}
+
+func until(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, neg, len(args) >= 1, "until CMD...")
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		err := ts.Exec(args[0], args[1:]...)
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("waited ten seconds for %s: %v", strings.Join(args, " "), err)
+		}
+	}
+}
+
+func replace(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, neg, len(args) == 3, "replace FILE OLD NEW")
+	old := ts.ReadFile(args[0])
+	if n := strings.Count(old, args[1]); n != 1 {
+		ts.Fatalf("%s holds %q %d times, want once", args[0], args[1], n)
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.Replace(old, args[1], args[2], 1)), 0o644))
+}
