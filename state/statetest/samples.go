@@ -1,0 +1,74 @@
+package statetest
+
+import (
+	"encoding/json"
+	"net/netip"
+
+	"github.com/cnmctl/cnmctl/state"
+)
+
+func mark(a state.Address) state.Owner { return state.Owner{Stack: Stack, Address: a} }
+
+// claim is a claim of holder on the address 10.1.0.n of network.front.
+func claim(holder state.Address, n byte) state.Claim {
+	return state.Claim{Network: "network.front", IP: netip.AddrFrom4([4]byte{10, 1, 0, n}), Mark: mark(holder)}
+}
+
+// record is a small record.
+func record(name string) state.Network {
+	return state.Network{Mark: mark(state.Address("network." + name)), Name: name, Driver: "bridge"}
+}
+
+// samples is one object of each kind, with every field in use: a network first, then its
+// endpoint.
+func samples() []state.Object {
+	ip, prefix := netip.MustParseAddr, netip.MustParsePrefix
+	labels := map[string]string{"team": "a \"b\"\n<&>", "": "ü"}
+	network := state.Network{
+		Mark: mark("network.front"), Name: "front", Driver: "bridge", Device: "br-front",
+		Subnets: []state.Subnet{
+			{CIDR: prefix("10.1.0.0/24"), Gateway: ip("10.1.0.1"), Range: prefix("10.1.0.128/25"),
+				Reserved: map[string]netip.Addr{"printer": ip("10.1.0.9")}},
+			{CIDR: prefix("fd00::/64")},
+		},
+		Internal: true, NoIPv4: true, IPv6: true, MTU: 1400, Prefix: "eth",
+		Options: state.Options{"icc": json.RawMessage(`false`), "name": json.RawMessage(`"br-front"`), "list": json.RawMessage(`[1,{"a":null}]`)},
+		Labels:  labels, Protected: true,
+	}
+	endpoint := state.Endpoint{
+		Mark: mark(`endpoint.web["a|b c"]`), Name: "web", Network: "network.front", Sandbox: "sandbox.web",
+		IPv4: prefix("10.1.0.2/24"), IPv6: prefix("fd00::2/64"), MAC: state.MAC{2, 0x42, 10, 1, 0, 2},
+		Interface: "eth0", HostInterface: "veth0", Aliases: []string{"www"}, Priority: -1,
+		Sysctls: map[string]string{"net.ipv4.conf.IFNAME.rp_filter": "0"},
+		Options: state.Options{"hairpin": json.RawMessage(`true`)}, Labels: labels, Protected: true,
+	}
+	sandbox := state.Sandbox{
+		Mark: mark("module.m[0].sandbox.web"), Name: "web", Host: "a", Netns: "contract-web", Hostname: "www",
+		Loopback:   []netip.Prefix{prefix("10.255.0.1/32")},
+		Routes:     []state.StaticRoute{{To: prefix("0.0.0.0/0"), Via: ip("10.1.0.1"), Dev: "eth0", Src: ip("10.1.0.2"), Metric: 5, Table: 100, Type: state.Blackhole, OnLink: true}},
+		Rules:      []state.PolicyRule{{Priority: 10, From: prefix("10.1.0.0/24"), To: prefix("fd00::/8"), IPv6: true, Iif: "a", Oif: "b", FwMark: 3, Table: 100}},
+		Neighbors:  []state.StaticNeighbor{{Dev: "eth0", IP: ip("10.1.0.3"), MAC: state.MAC{2, 1}}},
+		Sysctls:    map[string]string{"net.ipv4.ip_forward": "1"},
+		ExtraHosts: map[string]netip.Addr{"db": ip("fd00::9")},
+		DNS:        state.DNS{Servers: []netip.Addr{ip("10.1.0.53")}, Search: []string{"lan"}, Options: []string{"ndots:0"}},
+		Labels:     labels, Protected: true,
+	}
+	return []state.Object{network, endpoint, sandbox, state.Endpoint{Mark: mark("endpoint.bare")}, claim(endpoint.Mark.Address, 2),
+		state.Claim{Network: "network.front", IP: ip("fd00::2"), Mark: endpoint.Mark}}
+}
+
+func creates(objects ...state.Object) []state.Op {
+	ops := make([]state.Op, len(objects))
+	for i, o := range objects {
+		ops[i] = state.Op{Action: state.Create, Key: o.Key(), After: o}
+	}
+	return ops
+}
+
+func deletes(objects ...state.Object) []state.Op {
+	ops := make([]state.Op, len(objects))
+	for i, o := range objects {
+		ops[i] = state.Op{Action: state.Delete, Key: o.Key(), Before: o}
+	}
+	return ops
+}
