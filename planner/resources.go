@@ -35,7 +35,7 @@ func (d *diff) resources(ops []state.Op) []Resource {
 	for i := range rs {
 		d.judge(&rs[i], blocks[rs[i].Address], ops)
 	}
-	slices.SortFunc(rs, func(a, b Resource) int { return compareAddresses(a.Address, b.Address) })
+	slices.SortFunc(rs, func(a, b Resource) int { return compareBlocks(a.Address, b.Address) })
 	return rs
 }
 
@@ -53,12 +53,11 @@ type block struct {
 	liveRecord, wantRecord bool
 	// recordSame: the record is there and does not change.
 	recordSame bool
-	live, want int
-	// lost: a wanted object of its own is missing although no op took it.
-	same     int
-	replaced bool
-	forgot   bool
-	from     state.Address
+	// live, want and same count kernel objects; same ones do not change.
+	live, want, same int
+	// replaced: its record, its namespace or a link of its own is made anew.
+	replaced, forgot bool
+	from             state.Address
 }
 
 // blocks counts for each block that changes what there is of it.
@@ -161,11 +160,10 @@ func onlyMoves(r *Resource, ops []state.Op) bool {
 	return true
 }
 
-// compareAddresses orders blocks as their dependencies go: networks, sandboxes, endpoints,
-// and by name; what belongs to the stack as a whole comes last.
-func compareAddresses(a, b state.Address) int {
+// compareBlocks orders blocks by address; what belongs to the stack as a whole comes last.
+func compareBlocks(a, b state.Address) int {
 	if (a == "") != (b == "") {
 		return cmp.Compare(len(b), len(a))
 	}
-	return cmp.Compare(a, b)
+	return compareAddresses(a, b)
 }
