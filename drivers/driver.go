@@ -67,15 +67,23 @@ type Attached struct {
 type Expansion struct {
 	Objects []state.Object
 	Rules   []Rules
+	// Elements are the network's share of the sets of the stack's table.
+	Elements []Elements
 	// Offers by the endpoint's address.
 	Offers map[state.Address]Offer
 }
 
 // Rules are a network's share of one chain of the stack's table.
 type Rules struct {
-	// Chain is one of the table's fixed chains.
+	// Chain is one of the table's base chains, or a chain of the network's own to jump to.
 	Chain string
 	Rules []state.FilterRule
+}
+
+// Elements are a network's share of one set of the stack's table.
+type Elements struct {
+	Set      string
+	Elements []state.Element
 }
 
 // Offer is what an endpoint can do for its sandbox: a way out. The sandbox takes one per

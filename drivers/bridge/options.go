@@ -1,0 +1,146 @@
+package bridge
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/cnmctl/cnmctl/drivers"
+	"github.com/cnmctl/cnmctl/spec"
+	"github.com/cnmctl/cnmctl/state"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// The gateway modes.
+const (
+	nat            = "nat"
+	natUnprotected = "nat-unprotected"
+	routed         = "routed"
+	isolated       = "isolated"
+)
+
+// options are the network's, by the names in the schema.
+type options struct {
+	// Name is what was asked for; what the bridge is called is the network's Device.
+	Name        string     `json:"name"`
+	Adopt       bool       `json:"adopt"`
+	ICC         bool       `json:"icc"`
+	Masquerade  bool       `json:"masquerade"`
+	SNAT4       netip.Addr `json:"snat_ipv4"`
+	SNAT6       netip.Addr `json:"snat_ipv6"`
+	Mode4       string     `json:"gateway_mode_ipv4"`
+	Mode6       string     `json:"gateway_mode_ipv6"`
+	Isolation   bool       `json:"isolation"`
+	Hairpin     bool       `json:"hairpin"`
+	InhibitIPv4 bool       `json:"inhibit_ipv4"`
+	MAC         state.MAC  `json:"mac"`
+}
+
+// decode reads the options over their defaults, so that a record without one of them (of
+// an older version) means what it meant.
+func decode(o state.Options) (options, error) {
+	v := options{ICC: true, Masquerade: true, Mode4: nat, Mode6: nat, Isolation: true}
+	if err := o.Decode(&v); err != nil {
+		return v, fmt.Errorf("reading the bridge options: %w", err)
+	}
+	return v, nil
+}
+
+// Schema is what may be written in a bridge block.
+func (Driver) Schema() spec.DriverSchema {
+	return spec.DriverSchema{
+		Name: "bridge",
+		Doc: "A Linux bridge on the host. Each endpoint is a veth pair between its sandbox and a port of the bridge. " +
+			"The bridge has the subnets' gateway addresses, the host forwards and (with `gateway_mode` `nat`) translates.\n\n" +
+			"Networks are closed: nothing from outside of a network gets in that nobody inside has asked for, neither from other networks " +
+			"nor from other stacks nor from the LAN. `gateway_mode` and `isolation` open them. Rules of others (a FORWARD policy of DROP, as Docker " +
+			"sets it) still apply to the packets that cnmctl lets through.",
+		Network:  spec.Schema{Name: "bridge", Doc: "Options of a bridge network.", Attrs: slices.Concat(deviceAttrs(), gatewayAttrs())},
+		Endpoint: spec.Schema{Name: "bridge", Doc: "An endpoint of a bridge network has no options of its own."},
+	}
+}
+
+func deviceAttrs() []spec.AttrSchema {
+	return []spec.AttrSchema{
+		{Name: "name", Type: cty.String, Check: onString(drivers.CheckInterfaceName),
+			Doc: "Name of the bridge device. Made from the stack and the network when absent."},
+		{Name: "adopt", Type: cty.Bool, Default: cty.False,
+			Doc: "Use the bridge called `name` that somebody else has made. It must be there; it is never changed or deleted. " +
+				"The gateway addresses are added to it, marked as cnmctl's, and removed with the network."},
+		{Name: "icc", Type: cty.Bool, Default: cty.True,
+			Doc: "Inter-container communication: endpoints of the network reach each other. With `false` their ports are isolated " +
+				"(the bridge itself keeps them apart, without packet filter); they still reach the host and the way out. " +
+				"Hosts files then name only a sandbox's own endpoints."},
+		{Name: "hairpin", Type: cty.Bool, Default: cty.False,
+			Doc: "Let a port send back out what came in by it, so that an endpoint can reach itself by an address that is translated."},
+		{Name: "mac", Type: cty.String, Check: onString(checkMAC),
+			Doc: "MAC address of the bridge. Made of the gateway's address when absent."},
+		{Name: "inhibit_ipv4", Type: cty.Bool, Default: cty.False,
+			Doc: "Put no IPv4 address on the bridge: somebody else on it has the gateway's address. The sandboxes' default route stays."},
+	}
+}
+
+func gatewayAttrs() []spec.AttrSchema {
+	return []spec.AttrSchema{
+		modeAttr("ipv4"), modeAttr("ipv6"),
+		{Name: "masquerade", Type: cty.Bool, Default: cty.True,
+			Doc: "In the modes `nat` and `nat-unprotected`, give what leaves the network the address of the interface that it leaves by."},
+		{Name: "snat_ipv4", Type: cty.String, Check: onString(checkAddr(false)),
+			Doc: "The IPv4 source address of what leaves the network, in place of that of the interface."},
+		{Name: "snat_ipv6", Type: cty.String, Check: onString(checkAddr(true)),
+			Doc: "The IPv6 source address of what leaves the network, in place of that of the interface."},
+		{Name: "isolation", Type: cty.Bool, Default: cty.True,
+			Doc: "Keep out what comes from other networks of the stack, whatever the gateway mode. Networks that all have `false` reach each other, " +
+				"with their own addresses, in every mode; a network with `true` is closed to all others."},
+	}
+}
+
+func modeAttr(family string) spec.AttrSchema {
+	return spec.AttrSchema{
+		Name: "gateway_mode_" + family, Type: cty.String, Default: cty.StringVal(nat), Check: onString(checkMode),
+		Doc: "What the host does for the network's traffic of the family. `nat`: what goes out gets the host's address, and nothing comes in that was not " +
+			"asked for. `nat-unprotected`: the same, but everybody who has a route may come in. `routed`: addresses stay, and everybody who has a route may come in. " +
+			"In both, `isolation` still keeps other networks of the stack out. `isolated`: only for internal networks; the bridge has no address, so not even the host takes part.",
+	}
+}
+
+func checkMode(s string) error {
+	modes := []string{nat, natUnprotected, routed, isolated}
+	if slices.Contains(modes, s) {
+		return nil
+	}
+	return fmt.Errorf("%q is not one of %s", s, strings.Join(modes, ", "))
+}
+
+func checkMAC(s string) error {
+	m, err := state.ParseMAC(s)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%q is not an Ethernet address, as in \"02:42:0a:01:00:01\"", s)
+	case m.IsZero() || m[0]&1 == 1:
+		return fmt.Errorf("%q is all zeros or has the multicast bit set (the lowest of its first byte), which no interface can have", s)
+	}
+	return nil
+}
+
+func checkAddr(ipv6 bool) func(string) error {
+	return func(s string) error {
+		family, example := "IPv4", "192.0.2.1"
+		if ipv6 {
+			family, example = "IPv6", "2001:db8::1"
+		}
+		a, err := netip.ParseAddr(s)
+		if err != nil || a.Is6() != ipv6 || a.Is4In6() || a.Zone() != "" {
+			return fmt.Errorf("%q is not an %s address, as in %q", s, family, example)
+		}
+		if a.IsUnspecified() || a.IsMulticast() || a.IsLoopback() {
+			return fmt.Errorf("%q can be no source of packets to other hosts", s)
+		}
+		return nil
+	}
+}
+
+func onString(check func(string) error) func(cty.Value) error {
+	return func(v cty.Value) error { return check(v.AsString()) }
+}

@@ -1,0 +1,83 @@
+package bridge
+
+import (
+	"fmt"
+
+	"github.com/cnmctl/cnmctl/drivers"
+	"github.com/cnmctl/cnmctl/spec"
+	"github.com/hashicorp/hcl/v2"
+)
+
+// minMTU6 is the smallest MTU that IPv6 allows (RFC 8200, section 5); the kernel takes
+// IPv6 off an interface with less.
+const minMTU6 = 1280
+
+// Validate refuses options that contradict each other.
+func (Driver) Validate(n *spec.Network, _ []*spec.Endpoint) hcl.Diagnostics {
+	o, err := decode(n.Options)
+	if err != nil {
+		return hcl.Diagnostics{drivers.Refuse(n.At("driver"), "Unreadable options", err.Error())}
+	}
+	v := validator{n: n, options: o}
+	v.adoption()
+	v.gatewayModes()
+	v.translation()
+	if n.MTU != 0 && n.MTU < minMTU6 && (n.IPv6 || drivers.Has(n.Network, true)) {
+		v.refuse("mtu", "MTU too small for IPv6", "%s has IPv6, which needs an MTU of at least %d; %d would make the kernel switch IPv6 off on its interfaces. Raise the MTU, or leave IPv6 out.",
+			n.Mark.Address, minMTU6, n.MTU)
+	}
+	return v.diags
+}
+
+type validator struct {
+	n *spec.Network
+	options
+	diags hcl.Diagnostics
+}
+
+func (v *validator) refuse(attr, summary, format string, args ...any) {
+	v.diags = append(v.diags, drivers.Refuse(v.n.At(attr), summary, fmt.Sprintf(format, args...)))
+}
+
+// adoption: somebody else's bridge is found by its name and stays as it is.
+func (v *validator) adoption() {
+	if !v.Adopt {
+		return
+	}
+	if v.Name == "" && v.n.Device == "" {
+		v.refuse("bridge.adopt", "Adopting a bridge without a name", "%s adopts a bridge but does not say which. Add its name, as in name = \"br0\".", v.n.Mark.Address)
+	}
+	if !v.MAC.IsZero() {
+		v.refuse("bridge.mac", "MAC for a bridge that is not ours", "%s adopts its bridge, which is never changed, so it cannot get the MAC %s. Remove mac, or adopt.", v.n.Mark.Address, v.MAC)
+	}
+}
+
+// gatewayModes: isolated is about networks without a way out.
+func (v *validator) gatewayModes() {
+	for _, f := range []struct{ name, mode string }{{"ipv4", v.Mode4}, {"ipv6", v.Mode6}} {
+		if f.mode == isolated && !v.n.Internal {
+			v.refuse("bridge.gateway_mode_"+f.name, "Isolated gateway for a network with a way out", "The gateway mode \"isolated\" takes the host out of the network, so nothing could leave %s. Add internal = true to the network, or choose nat, nat-unprotected or routed.", v.n.Mark.Address)
+		}
+	}
+}
+
+// translation: a source address is of use only where addresses are translated.
+func (v *validator) translation() {
+	for _, f := range []struct {
+		name, mode string
+		given      bool
+	}{{"ipv4", v.Mode4, v.SNAT4.IsValid()}, {"ipv6", v.Mode6, v.SNAT6.IsValid()}} {
+		if !f.given {
+			continue
+		}
+		attr := "bridge.snat_" + f.name
+		switch {
+		case v.n.Internal:
+			v.refuse(attr, "Source address for a network without a way out", "%s is internal, so nothing leaves it that could get another source address. Remove snat_%s, or internal.", v.n.Mark.Address, f.name)
+		case f.mode == routed:
+			v.refuse(attr, "Source address for a routed network", "With gateway_mode_%s = \"routed\" addresses are not translated. Remove snat_%s, or choose nat.", f.name, f.name)
+		case !v.Masquerade:
+			v.refuse(attr, "Source address without translation", "With masquerade = false addresses are not translated. Remove snat_%s, or masquerade.", f.name)
+		}
+	}
+}

@@ -1,0 +1,209 @@
+package drivers
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/cnmctl/cnmctl/spec"
+	"github.com/cnmctl/cnmctl/state"
+)
+
+// Records are all of a stack's networks, sandboxes and endpoints, validated and allocated.
+type Records struct {
+	Networks  []state.Network
+	Sandboxes []state.Sandbox
+	Endpoints []state.Endpoint
+}
+
+// RecordsOf are the records of a topology.
+func RecordsOf(t *spec.Topology) Records {
+	var r Records
+	for _, n := range t.Networks {
+		r.Networks = append(r.Networks, n.Network)
+	}
+	for _, s := range t.Sandboxes {
+		r.Sandboxes = append(r.Sandboxes, s.Sandbox)
+	}
+	for _, e := range t.Endpoints {
+		r.Endpoints = append(r.Endpoints, e.Endpoint)
+	}
+	return r
+}
+
+// Expand is the wanted world of one host: the stack's records and claims in the store, and
+// the kernel objects that carry its networks and sandboxes on the host. It is a pure
+// function; equal records give an equal world, in whatever order they come.
+func Expand(stack, host string, records Records, all []Driver) (state.World, error) {
+	x := newExpander(stack, host, records)
+	for _, n := range x.networks {
+		if err := x.expandNetwork(n, all); err != nil {
+			return nil, fmt.Errorf("expanding %s: %w", n.Mark.Address, err)
+		}
+	}
+	for _, s := range x.here {
+		objects, err := x.expandSandbox(s)
+		if err != nil {
+			return nil, fmt.Errorf("expanding %s: %w", s.Mark.Address, err)
+		}
+		if err := x.add(objects...); err != nil {
+			return nil, fmt.Errorf("expanding %s: %w", s.Mark.Address, err)
+		}
+	}
+	if r, ok := x.table.ruleset(stack); ok {
+		if err := x.add(r); err != nil {
+			return nil, err
+		}
+	}
+	if err := x.addRecords(); err != nil {
+		return nil, err
+	}
+	return x.world, nil
+}
+
+// expander is the records indexed, and the world as far as it is made.
+type expander struct {
+	stack     string
+	networks  []*network
+	sandboxes []state.Sandbox
+	endpoints []state.Endpoint
+	byNetwork map[state.Address]*network
+	here      []*sandbox // in order of address
+	bySandbox map[state.Address]*sandbox
+	table     table
+	world     state.World
+	lists     hostLists
+}
+
+// network is a network with its attached endpoints.
+type network struct {
+	state.Network
+	attached []Attached
+	global   bool
+	offers   map[state.Address]Offer
+	// away are endpoints attached on other hosts, which a global network reaches.
+	away []state.Endpoint
+}
+
+// sandbox is a sandbox of this host with its endpoints, in order of the network's name.
+type sandbox struct {
+	state.Sandbox
+	attached []attachment
+}
+
+// attachment is an endpoint of a sandbox with its network.
+type attachment struct {
+	Attached
+	network *network
+}
+
+func newExpander(stack, host string, r Records) *expander {
+	x := &expander{
+		stack:     stack,
+		sandboxes: r.Sandboxes,
+		endpoints: sortedBy(r.Endpoints, func(e state.Endpoint) state.Address { return e.Mark.Address }),
+		byNetwork: make(map[state.Address]*network, len(r.Networks)),
+		bySandbox: make(map[state.Address]*sandbox, len(r.Sandboxes)),
+		world:     make(state.World, len(r.Networks)*8+len(r.Sandboxes)*8+len(r.Endpoints)*8),
+		lists:     hostLists{stack: stack, shared: map[string]string{}},
+	}
+	for _, n := range sortedBy(r.Networks, func(n state.Network) state.Address { return n.Mark.Address }) {
+		net := &network{Network: n}
+		x.networks = append(x.networks, net)
+		x.byNetwork[n.Mark.Address] = net
+	}
+	for _, s := range sortedBy(r.Sandboxes, func(s state.Sandbox) state.Address { return s.Mark.Address }) {
+		if s.Host == "" || s.Host == host {
+			box := &sandbox{Sandbox: s}
+			x.here = append(x.here, box)
+			x.bySandbox[s.Mark.Address] = box
+		}
+	}
+	x.attach()
+	return x
+}
+
+// attach hands each endpoint to its network and its sandbox.
+func (x *expander) attach() {
+	for _, e := range x.endpoints {
+		n, s := x.byNetwork[e.Network], x.bySandbox[e.Sandbox]
+		switch {
+		case n == nil || e.Sandbox == "":
+		case s == nil:
+			n.away = append(n.away, e)
+		default:
+			a := Attached{Endpoint: e, In: s.Sandbox}
+			n.attached = append(n.attached, a)
+			s.attached = append(s.attached, attachment{a, n})
+		}
+	}
+}
+
+func sortedBy[T any](list []T, address func(T) state.Address) []T {
+	return slices.SortedFunc(slices.Values(list), func(a, b T) int { return spec.CompareAddresses(address(a), address(b)) })
+}
+
+func (x *expander) expandNetwork(n *network, all []Driver) error {
+	i := slices.IndexFunc(all, func(d Driver) bool { return d.Schema().Name == n.Driver })
+	if i < 0 {
+		return fmt.Errorf("this cnmctl has no driver %q", n.Driver)
+	}
+	n.global = all[i].Traits().Global
+	made, err := all[i].Expand(View{Stack: x.stack, Network: n.Network, Endpoints: n.attached})
+	if err != nil {
+		return err
+	}
+	n.offers = made.Offers
+	x.table.merge(n.Network, made)
+	return x.add(made.Objects...)
+}
+
+// add puts objects into the world. Two blocks may ask for the very same thing (forwarding),
+// never for two things of one name.
+func (x *expander) add(objects ...state.Object) error {
+	for _, o := range objects {
+		k := o.Key()
+		if before, taken := x.world[k]; taken && !state.Compare(o, before).Same() {
+			return fmt.Errorf("%s is asked for by %s too, in another form", k, before.Owner().Address)
+		}
+		x.world[k] = o
+	}
+	return nil
+}
+
+// addRecords adds what is in the store: every record of the stack, and a claim for each
+// address that a network or endpoint holds.
+func (x *expander) addRecords() error {
+	for _, n := range x.networks {
+		if err := x.add(n.Network); err != nil {
+			return err
+		}
+		for _, s := range n.Subnets {
+			if !s.Gateway.IsValid() {
+				continue
+			}
+			if err := x.add(state.Claim{Network: n.Mark.Address, IP: s.Gateway, Mark: n.Mark}); err != nil {
+				return err
+			}
+		}
+	}
+	for _, s := range x.sandboxes {
+		if err := x.add(s); err != nil {
+			return err
+		}
+	}
+	for _, e := range x.endpoints {
+		if err := x.add(e); err != nil {
+			return err
+		}
+		for _, p := range []netip.Prefix{e.IPv4, e.IPv6} {
+			if !p.IsValid() {
+				continue
+			}
+			if err := x.add(state.Claim{Network: e.Network, IP: p.Addr(), Mark: e.Mark}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

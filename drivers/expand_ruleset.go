@@ -1,0 +1,121 @@
+package drivers
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/cnmctl/cnmctl/state"
+)
+
+// The base chains of a stack's table. Drivers add rules to them by name; a chain of any
+// other name is the network's own, to jump to.
+const (
+	Prerouting  = "prerouting"
+	Output      = "output"
+	Forward     = "forward"
+	Postrouting = "postrouting"
+)
+
+// The sets of a stack's table. Drivers add elements to them by name.
+const (
+	// ForwardFrom and ForwardTo lead a forwarded packet to the rules of the network that
+	// it comes from and goes to: one lookup, however many networks there are.
+	ForwardFrom = "forward_from"
+	ForwardTo   = "forward_to"
+	// Networks are the interfaces of all the stack's networks.
+	Networks = "networks"
+	// Unisolated are the interfaces of networks that let each other in.
+	Unisolated = "unisolated"
+)
+
+// baseChains are in the order in which they appear in the table. NAT takes its decisions
+// for the first packet of a connection, filtering for each.
+func baseChains() []state.Chain {
+	base := func(name, typ, hook string, priority int, rules ...state.FilterRule) state.Chain {
+		return state.Chain{Name: name, Hook: &state.Hook{Type: typ, Hook: hook, Priority: priority, Policy: state.Accept}, Rules: rules}
+	}
+	return []state.Chain{
+		base(Prerouting, "nat", "prerouting", -100),
+		base(Output, "nat", "output", -100),
+		base(Forward, "filter", "forward", 0,
+			state.FilterRule{Do: state.LookUp(state.IifName, ForwardFrom)},
+			state.FilterRule{Do: state.LookUp(state.OifName, ForwardTo)}),
+		base(Postrouting, "nat", "postrouting", 100),
+	}
+}
+
+func baseSets() []state.Set {
+	return []state.Set{
+		{Name: ForwardFrom, Key: state.TypeIfName, Data: state.TypeVerdict},
+		{Name: ForwardTo, Key: state.TypeIfName, Data: state.TypeVerdict},
+		{Name: Networks, Key: state.TypeIfName},
+		{Name: Unisolated, Key: state.TypeIfName},
+	}
+}
+
+// table collects the networks' shares of the stack's table.
+type table struct {
+	rules    map[string][]state.FilterRule
+	elements map[string][]state.Element
+	own      []state.Chain
+}
+
+// merge adds the network's share. Networks come in the order of their addresses.
+func (t *table) merge(n state.Network, share Expansion) {
+	if t.rules == nil {
+		t.rules, t.elements = map[string][]state.FilterRule{}, map[string][]state.Element{}
+	}
+	base := baseChains()
+	for _, r := range share.Rules {
+		if slices.ContainsFunc(base, func(c state.Chain) bool { return c.Name == r.Chain }) {
+			t.rules[r.Chain] = append(t.rules[r.Chain], r.Rules...)
+			continue
+		}
+		t.own = append(t.own, state.Chain{Name: r.Chain, Owner: state.RuleOwner(n.Mark.Address), Rules: r.Rules})
+	}
+	for _, e := range share.Elements {
+		t.elements[e.Set] = append(t.elements[e.Set], e.Elements...)
+	}
+}
+
+// ruleset is the table, if the networks ask for any rule. Chains without rules and sets
+// that no rule looks into are left out: there is nothing in it that does nothing.
+func (t *table) ruleset(stack string) (state.Ruleset, bool) {
+	r := state.Ruleset{Place: state.Host, Table: state.TableName(stack), Mark: state.Owner{Stack: stack}}
+	for _, c := range baseChains() {
+		c.Rules = slices.DeleteFunc(c.Rules, func(rule state.FilterRule) bool { return len(t.elements[rule.Do.Map]) == 0 })
+		c.Rules = append(c.Rules, t.rules[c.Name]...)
+		if len(c.Rules) > 0 {
+			r.Chains = append(r.Chains, c)
+		}
+	}
+	if len(r.Chains) == 0 {
+		return r, false
+	}
+	r.Chains = append(r.Chains, t.own...)
+	used := setsOf(r.Chains)
+	for _, s := range baseSets() {
+		if used[s.Name] {
+			s.Elements = t.elements[s.Name]
+			slices.SortFunc(s.Elements, func(a, b state.Element) int { return cmp.Compare(a.Key, b.Key) })
+			r.Sets = append(r.Sets, s)
+		}
+	}
+	return r, true
+}
+
+// setsOf are the names of the sets that rules look into.
+func setsOf(chains []state.Chain) map[string]bool {
+	used := map[string]bool{}
+	for _, c := range chains {
+		for _, rule := range c.Rules {
+			used[rule.Do.Map] = true
+			for _, m := range rule.Matches {
+				if name, ok := m.Set(); ok {
+					used[name] = true
+				}
+			}
+		}
+	}
+	return used
+}

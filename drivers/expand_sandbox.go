@@ -1,0 +1,149 @@
+package drivers
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/cnmctl/cnmctl/state"
+)
+
+func (s *sandbox) hasLink(name string) bool {
+	return slices.ContainsFunc(s.attached, func(a attachment) bool { return a.Interface != "" && a.Interface == name })
+}
+
+// onHost reports that the sandbox is the host's own namespace (the host driver). What is
+// there is not ours: no default route, no files, and marks on all that is added.
+func (s *sandbox) onHost() bool { return s.Netns == "" }
+
+// expandSandbox lists what a sandbox is made of beside its endpoints' interfaces.
+func (x *expander) expandSandbox(s *sandbox) ([]state.Object, error) {
+	slices.SortFunc(s.attached, func(a, b attachment) int {
+		return cmp.Or(cmp.Compare(a.network.Name, b.network.Name), cmp.Compare(a.Mark.Address, b.Mark.Address))
+	})
+	routes, err := s.routes()
+	if err != nil {
+		return nil, err
+	}
+	objects := slices.Concat(s.loopback(), routes, s.rules(), s.neighbors(), s.sysctls(), s.foreignLinks())
+	if s.onHost() {
+		return objects, nil
+	}
+	objects = append(objects, state.Namespace{Name: s.Netns, Mark: s.Mark})
+	objects = append(objects, s.defaultRoutes()...)
+	return append(objects, x.files(s)...), nil
+}
+
+func (s *sandbox) loopback() []state.Object {
+	var objects []state.Object
+	for _, p := range s.Loopback {
+		objects = append(objects, state.IPAddress{Place: s.Place(), Link: "lo", Prefix: p, Mark: s.Mark, Loan: s.onHost()})
+	}
+	return objects
+}
+
+func (s *sandbox) routes() ([]state.Object, error) {
+	var objects []state.Object
+	for _, r := range s.Routes {
+		dev := r.Dev
+		if dev == "" && r.Via.IsValid() {
+			a, ok := s.reaching(r.Via)
+			if !ok {
+				return nil, fmt.Errorf("adding a route to %s: no endpoint of the sandbox is in the subnet of its next hop %s", r.To, r.Via)
+			}
+			dev = a.Interface
+		}
+		objects = append(objects, state.NewRoute(state.Route{
+			Place: s.Place(), Dst: r.To, Table: r.Table, Metric: r.Metric, Type: r.Type,
+			Via: r.Via, Dev: dev, Src: r.Src, OnLink: r.OnLink, Mark: s.Mark, Loan: s.onHost() && !s.hasLink(dev),
+		}))
+	}
+	return objects, nil
+}
+
+// reaching is the endpoint whose subnet an address is in; the narrowest when several are.
+func (s *sandbox) reaching(ip netip.Addr) (attachment, bool) {
+	best, bits := attachment{}, -1
+	for _, a := range s.attached {
+		for _, p := range []netip.Prefix{a.IPv4, a.IPv6} {
+			if p.IsValid() && p.Contains(ip) && p.Bits() > bits {
+				best, bits = a, p.Bits()
+			}
+		}
+	}
+	return best, bits >= 0
+}
+
+func (s *sandbox) rules() []state.Object {
+	var objects []state.Object
+	for _, r := range s.Rules {
+		objects = append(objects, state.Rule{
+			Place: s.Place(), Priority: r.Priority, IPv6: r.IPv6, From: r.From, To: r.To,
+			Iif: r.Iif, Oif: r.Oif, FwMark: r.FwMark, Table: r.Table, Mark: s.Mark,
+		})
+	}
+	return objects
+}
+
+func (s *sandbox) neighbors() []state.Object {
+	var objects []state.Object
+	for _, n := range s.Neighbors {
+		objects = append(objects, state.Neighbor{Place: s.Place(), Link: n.Dev, IP: n.IP, MAC: n.MAC, Mark: s.Mark})
+	}
+	return objects
+}
+
+// foreignLinks are the host's own interfaces that routes of a host sandbox go out by: they
+// have to be there.
+func (s *sandbox) foreignLinks() []state.Object {
+	var objects []state.Object
+	for _, r := range s.Routes {
+		if s.onHost() && r.Dev != "" && r.Dev != "lo" && !s.hasLink(r.Dev) {
+			objects = append(objects, state.Adopted{K: state.LinkKey(state.Host, r.Dev), Asker: s.Mark})
+		}
+	}
+	return objects
+}
+
+// defaultRoutes are the sandbox's ways out, one per family, by election: the highest
+// priority, then the first in order of the networks' names. Internal endpoints do not
+// stand, and a static default route leaves nothing to elect.
+func (s *sandbox) defaultRoutes() []state.Object {
+	var objects []state.Object
+	for _, family := range []struct {
+		dst     netip.Prefix
+		gateway func(Offer) netip.Addr
+	}{
+		{netip.PrefixFrom(netip.IPv4Unspecified(), 0), func(o Offer) netip.Addr { return o.Gateway4 }},
+		{netip.PrefixFrom(netip.IPv6Unspecified(), 0), func(o Offer) netip.Addr { return o.Gateway6 }},
+	} {
+		if s.hasDefault(family.dst) {
+			continue
+		}
+		if a, offer, ok := s.elect(family.gateway); ok {
+			objects = append(objects, state.NewRoute(state.Route{
+				Place: s.Place(), Dst: family.dst, Via: family.gateway(offer), Dev: offer.Link, Mark: a.Mark,
+			}))
+		}
+	}
+	return objects
+}
+
+func (s *sandbox) hasDefault(dst netip.Prefix) bool {
+	wanted := state.NewRoute(state.Route{Place: s.Place(), Dst: dst}).Key()
+	return slices.ContainsFunc(s.Routes, func(r state.StaticRoute) bool {
+		return state.NewRoute(state.Route{Place: s.Place(), Dst: r.To, Table: r.Table, Metric: r.Metric}).Key() == wanted
+	})
+}
+
+func (s *sandbox) elect(gateway func(Offer) netip.Addr) (winner attachment, offer Offer, ok bool) {
+	for _, a := range s.attached {
+		o, offered := a.network.offers[a.Mark.Address]
+		if !offered || o.Internal || !gateway(o).IsValid() || ok && a.Priority <= winner.Priority {
+			continue
+		}
+		winner, offer, ok = a, o, true
+	}
+	return winner, offer, ok
+}

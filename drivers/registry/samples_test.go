@@ -1,0 +1,103 @@
+package registry_test
+
+import (
+	"net/netip"
+
+	. "github.com/cnmctl/cnmctl/drivers/drivertest"
+	"github.com/cnmctl/cnmctl/state"
+)
+
+func records() *Records { return &Records{} }
+
+func internal(n *state.Network) { n.Internal = true }
+
+func hostNamespace(s *state.Sandbox) { s.Netns = "" }
+
+var (
+	four = []string{"10.1.0.0/24"}
+	dual = []string{"10.1.0.0/24", "fd00:1::/64"}
+	six  = []string{"fd00:1::/64"}
+)
+
+// pair is a network with two endpoints in two sandboxes.
+func pair(r *Records, network string) *Records {
+	return r.Sandbox("w0").Sandbox("w1").Attach(network, "w0").Attach(network, "w1")
+}
+
+func bridgeSamples() map[string]*Records {
+	samples := map[string]*Records{
+		"plain":       pair(records().Network("front", "bridge", four), "front"),
+		"dual-stack":  pair(records().Network("front", "bridge", dual), "front"),
+		"v6-only":     pair(records().Network("front", "bridge", six), "front"),
+		"two-subnets": pair(records().Network("front", "bridge", []string{"10.1.0.0/24", "10.2.0.0/24"}), "front"),
+		"no-subnet":   pair(records().Network("front", "bridge", nil), "front"),
+		"empty":       records().Network("front", "bridge", four),
+		"icc-off":     pair(records().Network("front", "bridge", dual, "icc = false"), "front"),
+		"internal":    pair(records().Network("front", "bridge", dual).Change(internal), "front"),
+		"isolated": pair(records().Network("front", "bridge", dual,
+			`gateway_mode_ipv4 = "isolated"`, `gateway_mode_ipv6 = "isolated"`).Change(internal), "front"),
+		"internal-icc-off": pair(records().Network("front", "bridge", four, "icc = false").Change(internal), "front"),
+		"routed": pair(records().Network("front", "bridge", dual,
+			`gateway_mode_ipv4 = "routed"`, `gateway_mode_ipv6 = "routed"`), "front"),
+		"routed-v6":       pair(records().Network("front", "bridge", dual, `gateway_mode_ipv6 = "routed"`), "front"),
+		"nat-unprotected": pair(records().Network("front", "bridge", four, `gateway_mode_ipv4 = "nat-unprotected"`), "front"),
+		"snat":            pair(records().Network("front", "bridge", dual, `snat_ipv4 = "192.0.2.1"`, `snat_ipv6 = "2001:db8::1"`), "front"),
+		"no-masquerade":   pair(records().Network("front", "bridge", dual, "masquerade = false"), "front"),
+		"hairpin-mac-mtu": pair(records().Network("front", "bridge", four, "hairpin = true", `mac = "02:00:00:00:00:01"`).
+			Change(func(n *state.Network) { n.MTU = 9000 }), "front"),
+		"inhibit": pair(records().Network("front", "bridge", dual, "inhibit_ipv4 = true"), "front"),
+		"adopt":   pair(records().Network("front", "bridge", dual, "adopt = true"), "front"),
+		"unisolated": pair(records().Network("front", "bridge", four, "isolation = false").
+			Network("back", "bridge", []string{"10.2.0.0/24"}, "isolation = false", `gateway_mode_ipv4 = "routed"`).
+			Network("alone", "bridge", []string{"10.3.0.0/24"}), "front").Attach("back", "w0"),
+	}
+	samples["sandbox"] = records().Network("front", "bridge", dual).Network("back", "bridge", []string{"10.2.0.0/24"}).
+		Sandbox("w0", fullSandbox).Attach("front", "w0", fullEndpoint).Attach("back", "w0", func(e *state.Endpoint) { e.Priority = 5 })
+	return samples
+}
+
+func fullEndpoint(e *state.Endpoint) {
+	e.Aliases = []string{"database", "db"}
+	e.Sysctls = map[string]string{"net.ipv4.conf.IFNAME.rp_filter": "2", "net/ipv6/conf/IFNAME/hop_limit": "9"}
+}
+
+func fullSandbox(s *state.Sandbox) {
+	s.Hostname = "router"
+	s.Loopback = []netip.Prefix{netip.MustParsePrefix("10.255.0.1/32"), netip.MustParsePrefix("fd00:ff::1/128")}
+	s.Routes = []state.StaticRoute{
+		{To: netip.MustParsePrefix("192.0.2.0/24"), Via: netip.MustParseAddr("10.2.0.9")},
+		{To: netip.MustParsePrefix("198.51.100.0/24"), Dev: "eth0", Metric: 7, Table: 100, Src: netip.MustParseAddr("10.255.0.1")},
+		{To: netip.MustParsePrefix("203.0.113.0/24"), Type: state.Blackhole},
+	}
+	s.Rules = []state.PolicyRule{{Priority: 1000, From: netip.MustParsePrefix("10.1.0.0/24"), Table: 100}}
+	s.Neighbors = []state.StaticNeighbor{{Dev: "eth0", IP: netip.MustParseAddr("10.1.0.77"), MAC: state.MAC{2, 0, 0, 0, 0, 7}}}
+	s.Sysctls = map[string]string{"net.ipv4.ip_forward": "1", "net.ipv4.conf.eth1.arp_ignore": "1"}
+	s.ExtraHosts = map[string]netip.Addr{"registry": netip.MustParseAddr("192.0.2.7")}
+	s.DNS = state.DNS{Servers: []netip.Addr{netip.MustParseAddr("192.0.2.53")}, Search: []string{"example.org"}, Options: []string{"ndots:2"}}
+}
+
+func ptpSamples() map[string]*Records {
+	return map[string]*Records{
+		"ptp-31":         pair(records().Network("link", "ptp", []string{"10.0.0.0/31"}), "link"),
+		"ptp-127":        pair(records().Network("link", "ptp", []string{"fd00::/127"}), "link"),
+		"ptp-dual":       pair(records().Network("link", "ptp", []string{"10.0.0.0/30", "fd00::/127"}).Change(func(n *state.Network) { n.MTU = 9000 }), "link"),
+		"ptp-unnumbered": pair(records().Network("link", "ptp", nil).Change(func(n *state.Network) { n.IPv6 = true }), "link"),
+		"ptp-host": records().Network("link", "ptp", []string{"10.0.0.0/31"}).Network("node", "host", nil).
+			Sandbox("w0").Sandbox("node", hostNamespace).Attach("link", "w0").Attach("link", "node").Attach("node", "node"),
+		"ptp-away": records().Network("link", "ptp", []string{"10.0.0.0/31"}),
+	}
+}
+
+func nullSamples() map[string]*Records {
+	return map[string]*Records{"null": pair(records().Network("none", "null", nil), "none")}
+}
+
+func hostSamples() map[string]*Records {
+	return map[string]*Records{
+		"host": records().Network("node", "host", nil).Sandbox("node", hostNamespace, func(s *state.Sandbox) {
+			s.Loopback = []netip.Prefix{netip.MustParsePrefix("10.255.0.1/32")}
+			s.Routes = []state.StaticRoute{{To: netip.MustParsePrefix("192.0.2.0/24"), Via: netip.MustParseAddr("10.9.0.1"), Dev: "uplink"}}
+			s.Rules = []state.PolicyRule{{Priority: 1000, From: netip.MustParsePrefix("10.1.0.0/24"), Table: 100}}
+		}).Attach("node", "node"),
+	}
+}
