@@ -54,8 +54,11 @@ type wiring struct {
 	traits    map[string]drivers.Traits
 	networks  []*spec.Network
 	endpoints []*spec.Endpoint
-	network   map[state.Address]*spec.Network
-	sandbox   map[state.Address]*spec.Sandbox
+	// linked are the endpoints that have interfaces, and so addresses. What others must not
+	// ask for is their drivers' to say.
+	linked  []*spec.Endpoint
+	network map[state.Address]*spec.Network
+	sandbox map[state.Address]*spec.Sandbox
 	// inside lists the endpoints of each sandbox by network and address.
 	inside    map[state.Address][]*spec.Endpoint
 	sandboxes []*spec.Sandbox
@@ -83,6 +86,9 @@ func newWiring(t *spec.Topology, traits map[string]drivers.Traits, held Held) *w
 		w.sandbox[s.Mark.Address] = s
 	}
 	for _, e := range w.endpoints {
+		if w.of(e).Links {
+			w.linked = append(w.linked, e)
+		}
 		if e.Sandbox != "" {
 			w.inside[e.Sandbox] = append(w.inside[e.Sandbox], e)
 		}

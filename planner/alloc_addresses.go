@@ -31,12 +31,12 @@ func (w *wiring) allocateAddresses() hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	for _, f := range families() {
 		plots := w.plots(f)
-		for _, e := range w.endpoints {
+		for _, e := range w.linked {
 			if f.of(e).IsValid() {
 				diags = append(diags, w.takeWritten(f, e, plots[e.Network])...)
 			}
 		}
-		for _, e := range w.endpoints {
+		for _, e := range w.linked {
 			if !f.of(e).IsValid() {
 				takeHeld(f, e, plots[e.Network], w.held.Endpoints[e.Mark.Address].Addresses)
 			}
@@ -81,8 +81,7 @@ func (w *wiring) takeWritten(f family, e *spec.Endpoint, plots []*plot) hcl.Diag
 	return nil
 }
 
-// outside says that an address is in none of the network's subnets. An unknown network is
-// somebody else's complaint, but an endpoint with an address must not pass unnoticed.
+// outside says that an address is in none of the network's subnets.
 func (w *wiring) outside(f family, e *spec.Endpoint, plots []*plot) *hcl.Diagnostic {
 	if len(plots) == 0 {
 		return failure(e.At(f.attr), "Address outside of the network", fmt.Sprintf(
@@ -108,7 +107,7 @@ func takeHeld(f family, e *spec.Endpoint, plots []*plot, held []netip.Addr) {
 func (w *wiring) takeLowest(f family, plots map[state.Address][]*plot) hcl.Diagnostics {
 	without := map[state.Address][]*spec.Endpoint{}
 	var full []state.Address
-	for _, e := range w.endpoints {
+	for _, e := range w.linked {
 		if f.of(e).IsValid() || len(plots[e.Network]) == 0 {
 			continue
 		}

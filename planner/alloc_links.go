@@ -17,12 +17,12 @@ type onNetwork struct {
 	mac     state.MAC
 }
 
-// allocateMACs gives endpoints with interfaces the MAC that they ask for, or one made of
+// allocateMACs gives endpoints the MAC that they ask for, or one made of
 // their address. A made one is never taken from what is held: it follows the address.
 func (w *wiring) allocateMACs() hcl.Diagnostics {
 	var diags hcl.Diagnostics
-	taken := make(map[onNetwork]*spec.Endpoint, len(w.endpoints))
-	for _, e := range w.endpoints {
+	taken := make(map[onNetwork]*spec.Endpoint, len(w.linked))
+	for _, e := range w.linked {
 		if e.MAC.IsZero() {
 			continue
 		}
@@ -32,8 +32,8 @@ func (w *wiring) allocateMACs() hcl.Diagnostics {
 		}
 		taken[at] = e
 	}
-	for _, e := range w.endpoints {
-		if !e.MAC.IsZero() || !w.of(e).Links {
+	for _, e := range w.linked {
+		if !e.MAC.IsZero() {
 			continue
 		}
 		e.MAC = w.freeMAC(e, taken)

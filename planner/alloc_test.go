@@ -141,13 +141,6 @@ func wantDiagnostics(t *testing.T, got []string, want ...[]string) {
 
 func TestAnEmptyTopologyIsAllocated(t *testing.T) { newDraft().mustAllocate(t, Held{}) }
 
-func TestNaturalOrderOfAddresses(t *testing.T) {
-	sorted := []state.Address{"", "a", "endpoint.a[1]", "endpoint.a[2]", "endpoint.a[10]", `endpoint.a["x"]`, "endpoint.b", "endpoint.b01", "endpoint.b1", "endpoint.b1x"}
-	want := []state.Address{"", "a", `endpoint.a["x"]`, "endpoint.a[1]", "endpoint.a[2]", "endpoint.a[10]", "endpoint.b", "endpoint.b01", "endpoint.b1", "endpoint.b1x"}
-	got := inOrder(sorted, func(a state.Address) state.Address { return a })
-	wantEqual(t, "order", got, want)
-}
-
 func TestFirstAllocation(t *testing.T) {
 	d := newDraft()
 	d.network("front", "bridge", subnet("10.1.0.0/24")).IPv6 = true
@@ -294,17 +287,4 @@ func TestHostNamesAvoidWhatIsTaken(t *testing.T) {
 	d.network("a", "bridge").Options = state.Options{"name": []byte(`"br0"`)}
 	d.network("b", "bridge").Device = "br0"
 	wantDiagnostics(t, d.allocate(Held{}), []string{"already in use", "network.b and network.a (main.hcl:10)", `"br0"`})
-}
-
-func TestClaims(t *testing.T) {
-	d := newDraft()
-	d.network("front", "bridge", subnet("10.1.0.0/24"), subnet("fd01::/64"))
-	d.endpoint("web", "front", "")
-	d.mustAllocate(t, Held{})
-	var got []string
-	for _, c := range Claims(&d.Topology) {
-		got = append(got, fmt.Sprint(c.Network, " ", c.IP, " ", c.Mark.Address))
-	}
-	wantEqual(t, "claims", got, []string{"network.front 10.1.0.1 network.front", "network.front fd01::1 network.front",
-		"network.front 10.1.0.2 endpoint.web", "network.front fd01::2 endpoint.web"})
 }

@@ -4,7 +4,6 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"github.com/cnmctl/cnmctl/spec"
 	"github.com/cnmctl/cnmctl/state"
@@ -193,16 +192,13 @@ func rekey[V any](held map[state.Address]V, moves []spec.Move) map[state.Address
 	return to
 }
 
-// movedAddress follows the moves from an address to what it is called now. A move of a
-// block or module takes along its instances and what is in it.
+// movedAddress follows the moves from an address to what it is called now, in whatever
+// order they are written.
 func movedAddress(a state.Address, moves []spec.Move) state.Address {
 	for range moves {
 		before := a
 		for _, m := range moves {
-			rest, ok := strings.CutPrefix(string(a), string(m.From))
-			if ok && (rest == "" || rest[0] == '[' || rest[0] == '.') {
-				a = m.To + state.Address(rest)
-			}
+			a = moveAddress(a, m)
 		}
 		if a == before {
 			break

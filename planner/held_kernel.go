@@ -47,17 +47,15 @@ func (h Held) addLink(l state.Link, live state.World) {
 	h.Endpoints[owner] = e
 }
 
-// isHostEnd tells the ends of a pair apart: the host's is a bridge's port, or is on the
-// host while the other is not. Both are on the host when the sandbox is the host.
+// isHostEnd tells the ends of a pair apart. The host's end is on the host, and both ends
+// are the same endpoint's; a cable between two endpoints has none. Both may be on the host,
+// when the sandbox is the host: then it is the bridge's port.
 func isHostEnd(l state.Link, live state.World) bool {
-	if l.Place != state.Host {
+	peer, _ := live[state.LinkKey(l.Peer.Place, l.Peer.Name)].(state.Link)
+	if l.Place != state.Host || (peer.Mark != l.Mark && l.Master == "") {
 		return false
 	}
-	if l.Master != "" || l.Peer.Place != state.Host {
-		return true
-	}
-	peer, _ := live[state.LinkKey(l.Peer.Place, l.Peer.Name)].(state.Link)
-	return peer.Master == "" && l.Second
+	return l.Master != "" || l.Peer.Place != state.Host || peer.Master == "" && !l.Second
 }
 
 // addAddress adds an address of a link: on a network's device it is a gateway and says

@@ -95,6 +95,15 @@ func TestAHostSandboxHasBothEndsOnTheHost(t *testing.T) {
 		HeldEndpoint{Interfaces: []string{"eth2"}, HostInterfaces: []string{"vetha"}})
 }
 
+func TestTheEndsOfACableAreInterfaces(t *testing.T) {
+	live := state.World{}
+	live.Add(
+		state.Link{Place: state.Host, Name: "up", Type: state.Veth, Mark: ours("endpoint.host"), Peer: state.End{Place: state.Netns("a"), Name: "eth0"}},
+		state.Link{Place: state.Netns("a"), Name: "eth0", Type: state.Veth, Mark: ours("endpoint.a"), Second: true, Peer: state.End{Place: state.Host, Name: "up"}})
+	wantEqual(t, "ends", HeldFrom(nil, live, nil, Facts{}).Endpoints, map[state.Address]HeldEndpoint{
+		"endpoint.host": {Interfaces: []string{"up"}}, "endpoint.a": {Interfaces: []string{"eth0"}}})
+}
+
 func TestMovedBlocksKeepWhatTheyHold(t *testing.T) {
 	h := Held{Endpoints: map[state.Address]HeldEndpoint{}}
 	for i, a := range []state.Address{"endpoint.a", `endpoint.b["x"]`, "module.m.endpoint.c", "endpoint.taken", "endpoint.to", "endpoint.bb"} {
