@@ -10,12 +10,13 @@ import (
 	"testing"
 
 	"github.com/cnmctl/cnmctl/cli"
+	"github.com/cnmctl/cnmctl/e2e/apart"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
 func TestMain(m *testing.M) {
 	if script := os.Getenv(scriptEnv); script != "" {
-		if err := settle(); err != nil {
+		if err := apart.Settle(); err != nil {
 			os.Stderr.WriteString("e2e: " + err.Error() + "\n")
 			os.Exit(1)
 		}
