@@ -30,9 +30,9 @@ func NewAllocator(traits map[string]drivers.Traits, held Held) *Allocator {
 func (a *Allocator) Networks(t *spec.Topology) hcl.Diagnostics {
 	held := a.held.moved(t.Moves)
 	networks := inOrder(t.Networks, networkAddress)
-	diags := a.allocateSubnets(t, networks, held)
-	diags = append(diags, a.allocateGateways(networks, held)...)
-	return append(diags, a.allocateDevices(t.Stack, networks, held)...)
+	diags := a.allocateDevices(t.Stack, networks, held)
+	diags = append(diags, a.allocateSubnets(t, networks, held)...)
+	return append(diags, a.allocateGateways(networks, held)...)
 }
 
 // Endpoints fills in addresses, MACs and names of interfaces, and makes sandboxes of the

@@ -19,7 +19,7 @@ func (a *Allocator) allocateGateways(networks []*spec.Network, held Held) hcl.Di
 		for i := range n.Subnets {
 			if s := &n.Subnets[i]; !s.Gateway.IsValid() && a.traits[n.Driver].Gateway {
 				at := n.At("subnet[" + strconv.Itoa(i) + "].range")
-				diags = append(diags, chooseGateway(n, s, held.Networks[n.Mark.Address].Gateways, at)...)
+				diags = append(diags, chooseGateway(n, s, held.network(n).Gateways, at)...)
 			}
 		}
 	}

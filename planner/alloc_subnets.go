@@ -82,7 +82,8 @@ func (s *subnetting) overlap(n *spec.Network, cidr netip.Prefix, at *hcl.Range, 
 }
 
 // enter takes subnet i of the network, and warns when the host reaches something else
-// there. Only a device on the host gives the host a route of its own to compete with.
+// there. Only a device on the host gives the host a route of its own to compete with; to
+// what is on a device that is adopted the host has a route already.
 func (s *subnetting) enter(n *spec.Network, traits drivers.Traits, i int, at *hcl.Range) hcl.Diagnostics {
 	cidr := n.Subnets[i].CIDR
 	s.networks.add(takenPrefix{cidr, n.Mark.Address, i})
@@ -116,7 +117,7 @@ func missing(n *spec.Network, traits drivers.Traits) (v4, v6 bool) {
 // keep gives the network the subnets that it holds, for the families that want one.
 func (s *subnetting) keep(n *spec.Network, traits drivers.Traits) hcl.Diagnostics {
 	var diags hcl.Diagnostics
-	for _, held := range s.held.Networks[n.Mark.Address].Subnets {
+	for _, held := range s.held.network(n).Subnets {
 		v4, v6 := missing(n, traits)
 		is4 := held.Addr().Is4()
 		if _, taken := s.networks.overlapping(held); taken || (is4 && !v4) || (!is4 && !v6) {
@@ -196,5 +197,5 @@ func (s *subnetting) add(n *spec.Network, p netip.Prefix) {
 	s.networks.add(takenPrefix{p, n.Mark.Address, len(n.Subnets) - 1})
 }
 
-// adopts reports that the network's device is somebody else's, who has a route to it.
+// adopts reports that the network's device is somebody else's.
 func adopts(n *spec.Network) bool { return string(n.Options["adopt"]) == "true" }

@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"cmp"
 	"maps"
 	"net/netip"
 	"slices"
@@ -15,7 +16,10 @@ import (
 type Held struct {
 	Networks  map[state.Address]HeldNetwork
 	Endpoints map[state.Address]HeldEndpoint
-	Facts     Facts
+	// Lent is what our addresses on links of others say, by the link's name: such a link
+	// does not say which network has adopted it, but the network says which link.
+	Lent  map[string]HeldNetwork
+	Facts Facts
 }
 
 // HeldNetwork is what a network holds.
@@ -27,8 +31,11 @@ type HeldNetwork struct {
 
 // HeldEndpoint is what an endpoint holds, addresses of both families in one list.
 type HeldEndpoint struct {
-	Addresses      []netip.Addr
+	Addresses []netip.Addr
+	// Interfaces are names in Sandbox; in another one, the endpoint is a newcomer. "" is
+	// not known: the host's namespace bears no mark.
 	Interfaces     []string
+	Sandbox        state.Address
 	HostInterfaces []string
 }
 
@@ -77,7 +84,18 @@ func HeldFrom(records, live state.World, moves []spec.Move, facts Facts) Held {
 }
 
 func newHeld() Held {
-	return Held{Networks: map[state.Address]HeldNetwork{}, Endpoints: map[state.Address]HeldEndpoint{}}
+	return Held{Networks: map[state.Address]HeldNetwork{}, Endpoints: map[state.Address]HeldEndpoint{}, Lent: map[string]HeldNetwork{}}
+}
+
+// network is what the network holds, also on a device that it has adopted.
+func (h Held) network(n *spec.Network) HeldNetwork {
+	held := h.Networks[n.Mark.Address]
+	if adopts(n) {
+		lent := h.Lent[n.Device]
+		held.Subnets = confirmed(held.Subnets, lent.Subnets)
+		held.Gateways = confirmed(held.Gateways, lent.Gateways)
+	}
+	return held
 }
 
 // inStore is what the store says, records before claims: a claim without a record is
@@ -97,7 +115,7 @@ func inStore(records state.World) Held {
 			}
 			h.Networks[r.Mark.Address] = n
 		case state.Endpoint:
-			e := HeldEndpoint{Interfaces: nonEmpty(r.Interface), HostInterfaces: nonEmpty(r.HostInterface)}
+			e := HeldEndpoint{Interfaces: nonEmpty(r.Interface), Sandbox: r.Sandbox, HostInterfaces: nonEmpty(r.HostInterface)}
 			for _, p := range []netip.Prefix{r.IPv4, r.IPv6} {
 				if p.IsValid() {
 					e.Addresses = append(e.Addresses, p.Addr())
@@ -132,6 +150,7 @@ func (h Held) addClaim(c state.Claim) {
 // knows, what the store knows.
 func (h Held) confirmedBy(kernel Held) Held {
 	both := newHeld()
+	both.Lent = kernel.Lent
 	for _, held := range []Held{kernel, h} {
 		for a := range held.Networks {
 			r, k := h.Networks[a], kernel.Networks[a]
@@ -146,6 +165,7 @@ func (h Held) confirmedBy(kernel Held) Held {
 			both.Endpoints[a] = HeldEndpoint{
 				Addresses:      confirmed(r.Addresses, k.Addresses),
 				Interfaces:     confirmed(r.Interfaces, k.Interfaces),
+				Sandbox:        cmp.Or(k.Sandbox, r.Sandbox),
 				HostInterfaces: confirmed(r.HostInterfaces, k.HostInterfaces),
 			}
 		}
@@ -176,6 +196,10 @@ func (h Held) moved(moves []spec.Move) Held {
 	}
 	h.Networks = rekey(h.Networks, moves)
 	h.Endpoints = rekey(h.Endpoints, moves)
+	for a, e := range h.Endpoints {
+		e.Sandbox = movedAddress(e.Sandbox, moves)
+		h.Endpoints[a] = e
+	}
 	return h
 }
 

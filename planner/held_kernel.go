@@ -19,10 +19,15 @@ func inKernel(live state.World) Held {
 		}
 	}
 	for _, k := range keys {
-		if a, ok := live[k].(state.IPAddress); ok {
-			if l, ok := live[state.LinkKey(a.Place, a.Link)].(state.Link); ok && !l.HalfMade {
-				h.addAddress(l.Mark.Address, a.Prefix)
-			}
+		a, ok := live[k].(state.IPAddress)
+		if !ok || (a.Prefix.Addr().Is6() && a.Prefix.Addr().IsLinkLocalUnicast()) {
+			continue // every bridge may have the same link-local address, which says nothing
+		}
+		if l, ok := live[state.LinkKey(a.Place, a.Link)].(state.Link); ok && !l.HalfMade {
+			h.addAddress(l.Mark.Address, a.Prefix)
+		}
+		if a.Loan && a.Place == state.Host {
+			h.Lent[a.Link] = h.Lent[a.Link].with(a.Prefix)
 		}
 	}
 	return h
@@ -43,6 +48,9 @@ func (h Held) addLink(l state.Link, live state.World) {
 		e.HostInterfaces = append(e.HostInterfaces, l.Name)
 	} else {
 		e.Interfaces = append(e.Interfaces, l.Name)
+		if ns, ok := l.Place.Netns(); ok && live[state.NamespaceKey(ns)] != nil {
+			e.Sandbox = live[state.NamespaceKey(ns)].Owner().Address
+		}
 	}
 	h.Endpoints[owner] = e
 }
@@ -59,23 +67,24 @@ func isHostEnd(l state.Link, live state.World) bool {
 }
 
 // addAddress adds an address of a link: on a network's device it is a gateway and says
-// what the subnet is, on an endpoint's interface it is the endpoint's. Every bridge may
-// have the same link-local address, which says nothing.
+// what the subnet is, on an endpoint's interface it is the endpoint's.
 func (h Held) addAddress(owner state.Address, p netip.Prefix) {
-	if p.Addr().Is6() && p.Addr().IsLinkLocalUnicast() {
-		return
-	}
 	if n, ok := h.Networks[owner]; ok {
-		if !p.IsSingleIP() {
-			n.Subnets = append(n.Subnets, p.Masked())
-		}
-		n.Gateways = append(n.Gateways, p.Addr())
-		h.Networks[owner] = n
+		h.Networks[owner] = n.with(p)
 	}
 	if e, ok := h.Endpoints[owner]; ok {
 		e.Addresses = append(e.Addresses, p.Addr())
 		h.Endpoints[owner] = e
 	}
+}
+
+// with is n with an address of its device. A single address says nothing of a subnet.
+func (n HeldNetwork) with(p netip.Prefix) HeldNetwork {
+	if !p.IsSingleIP() {
+		n.Subnets = append(n.Subnets, p.Masked())
+	}
+	n.Gateways = append(n.Gateways, p.Addr())
+	return n
 }
 
 // without is f without this stack's own links among the names that are taken.

@@ -59,7 +59,7 @@ func TestTheKernelAloneIsEnough(t *testing.T) {
 	wantEqual(t, "networks", h.Networks, map[state.Address]HeldNetwork{"network.front": {
 		Devices: []string{"br-live"}, Subnets: prefixes("10.1.0.0/24"), Gateways: addrs("10.1.0.1", "192.0.2.1")}})
 	wantEqual(t, "endpoints", h.Endpoints, map[state.Address]HeldEndpoint{"endpoint.web": {
-		Addresses: addrs("10.1.0.5"), Interfaces: []string{"eth0"}, HostInterfaces: []string{"vethlive"}}})
+		Addresses: addrs("10.1.0.5"), Interfaces: []string{"eth0"}, Sandbox: "sandbox.web", HostInterfaces: []string{"vethlive"}}})
 	wantEqual(t, "links", h.Facts.Links, map[string]bool{"docker0": true})
 }
 
@@ -77,7 +77,7 @@ func TestTheStoreAloneIsEnough(t *testing.T) {
 func TestTheKernelWins(t *testing.T) {
 	h := HeldFrom(records(), liveWorld(), nil, Facts{})
 	wantEqual(t, "web", h.Endpoints["endpoint.web"], HeldEndpoint{
-		Addresses: addrs("10.1.0.5", "10.1.0.9"), Interfaces: []string{"eth0", "eth1"}, HostInterfaces: []string{"vethlive", "vethrec"}})
+		Addresses: addrs("10.1.0.5", "10.1.0.9"), Interfaces: []string{"eth0", "eth1"}, Sandbox: "sandbox.web", HostInterfaces: []string{"vethlive", "vethrec"}})
 	wantEqual(t, "front", h.Networks["network.front"].Gateways, addrs("10.1.0.1", "192.0.2.1", "10.1.0.254", "10.1.0.253"))
 
 	live := liveWorld()
@@ -102,6 +102,37 @@ func TestTheEndsOfACableAreInterfaces(t *testing.T) {
 		state.Link{Place: state.Netns("a"), Name: "eth0", Type: state.Veth, Mark: ours("endpoint.a"), Second: true, Peer: state.End{Place: state.Host, Name: "up"}})
 	wantEqual(t, "ends", HeldFrom(nil, live, nil, Facts{}).Endpoints, map[state.Address]HeldEndpoint{
 		"endpoint.host": {Interfaces: []string{"up"}}, "endpoint.a": {Interfaces: []string{"eth0"}}})
+}
+
+func TestAnAdoptedBridgeTellsWhatItsNetworkHolds(t *testing.T) {
+	live := state.World{}
+	live.Add(
+		state.Foreign{K: state.LinkKey(state.Host, "br0"), What: "a bridge that cnmctl did not make"},
+		state.IPAddress{Place: state.Host, Link: "br0", Prefix: netip.MustParsePrefix("172.20.0.9/16"), Mark: ours(""), Loan: true})
+	d := newDraft()
+	d.network("a", "bridge")
+	d.network("b", "bridge").Options = state.Options{"name": []byte(`"br0"`), "adopt": []byte("true")}
+	d.mustAllocate(t, HeldFrom(nil, live, nil, Facts{HostRoutes: prefixes("172.20.0.0/16"), Links: map[string]bool{"br0": true}}))
+	wantEqual(t, "subnets", cidrs(d), map[string][]string{"a": {"172.17.0.0/16"}, "b": {"172.20.0.0/16"}})
+	wantEqual(t, "gateway", d.Networks[1].Subnets[0].Gateway.String(), "172.20.0.9")
+}
+
+func TestAnEndpointThatChangesItsSandboxTakesNoName(t *testing.T) {
+	for _, moves := range [][]spec.Move{nil, {{From: "sandbox.old", To: "sandbox.s"}}} {
+		d := newDraft()
+		d.network("front", "bridge", subnet("10.0.0.0/24"))
+		newcomer, there := d.endpoint("a", "front", "s"), d.endpoint("b", "front", "s")
+		d.Moves = moves
+		d.mustAllocate(t, Held{Endpoints: map[state.Address]HeldEndpoint{
+			"endpoint.a": {Interfaces: []string{"eth0"}, Sandbox: "sandbox.old"},
+			"endpoint.b": {Interfaces: []string{"eth0", "eth3"}, Sandbox: "sandbox.s"},
+		}})
+		want := []string{"eth1", "eth0"}
+		if moves != nil {
+			want = []string{"eth0", "eth3"} // it is the same sandbox under a new name
+		}
+		wantEqual(t, "interfaces", []string{newcomer.Interface, there.Interface}, want)
+	}
 }
 
 func TestMovedBlocksKeepWhatTheyHold(t *testing.T) {
