@@ -35,4 +35,3 @@ func masquerade() error {
 	}})
 	return c.Flush()
 }
-
