@@ -1,0 +1,180 @@
+package kernel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+
+	"github.com/cnmctl/cnmctl/state"
+	"golang.org/x/sys/unix"
+)
+
+// Config says whose objects are ours and where the directories are.
+type Config struct {
+	Stack string
+	// NetnsDir holds the named namespaces; "" is /run/netns, which `ip netns` uses.
+	NetnsDir string
+	// EtcDir holds a directory of files for each namespace; "" is /etc/netns.
+	EtcDir string
+}
+
+// Kernel is the live kernel as seen from one network namespace, the host. It implements
+// state.Target. It is not safe for use by several goroutines at once.
+type Kernel struct {
+	stack    string
+	netnsDir string
+	etcDir   string
+	host     int // the host's network namespace
+	buffers  *sync.Pool
+	places   map[state.Place]*place
+	maxOpen  int
+	doomed   doomed
+	defaults map[string]string // sysctls of a new namespace, by path
+}
+
+var _ state.Target = (*Kernel)(nil)
+
+// place is an open namespace: its route socket and what is known of its links.
+type place struct {
+	conn *conn
+	ino  uint64
+	// index holds link names to interface numbers, as far as they were looked up.
+	index map[string]int32
+}
+
+// Open looks at the kernel from the network namespace of the calling thread. Nothing is
+// changed.
+func Open(cfg Config) (*Kernel, error) {
+	k := &Kernel{
+		stack:    cfg.Stack,
+		netnsDir: cfg.NetnsDir,
+		etcDir:   cfg.EtcDir,
+		buffers:  newBuffers(),
+		places:   map[state.Place]*place{},
+		maxOpen:  maxOpenPlaces(),
+	}
+	if k.netnsDir == "" {
+		k.netnsDir = "/run/netns"
+	}
+	if k.etcDir == "" {
+		k.etcDir = "/etc/netns"
+	}
+	var err error
+	if k.host, err = openNetns(threadNetns); err != nil {
+		return nil, fmt.Errorf("opening the host's network namespace: %w", err)
+	}
+	c, err := openConn(k.buffers)
+	if err != nil {
+		unix.Close(k.host)
+		return nil, fmt.Errorf("opening a route socket: %w", err)
+	}
+	k.places[state.Host] = &place{conn: c, index: map[string]int32{}}
+	return k, nil
+}
+
+// Close lets go of all namespaces.
+func (k *Kernel) Close() error {
+	for name := range k.places {
+		k.forget(name)
+	}
+	k.doomed.close()
+	return unix.Close(k.host)
+}
+
+// forget closes what is open in the place. An open socket would keep a namespace alive
+// that was deleted.
+func (k *Kernel) forget(p state.Place) {
+	if open := k.places[p]; open != nil {
+		open.conn.close()
+		delete(k.places, p)
+	}
+}
+
+// maxOpenPlaces leaves half of the process's file descriptors to others.
+func maxOpenPlaces() int {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return 256
+	}
+	return int(min(limit.Cur/2, 1<<16))
+}
+
+// errNotNetns reports a file that no namespace is mounted on.
+var errNotNetns = errors.New("not a network namespace")
+
+// at is the open place; namespaces are opened when first needed.
+func (k *Kernel) at(p state.Place) (*place, error) {
+	if open := k.places[p]; open != nil {
+		return open, nil
+	}
+	name, ok := p.Netns()
+	if !ok {
+		return nil, fmt.Errorf("opening %s: not a place in the kernel", p)
+	}
+	fd, err := openNetns(filepath.Join(k.netnsDir, name))
+	if err != nil {
+		return nil, fmt.Errorf("opening %s: %w", p, err)
+	}
+	defer unix.Close(fd)
+	if !isNetns(fd) {
+		return nil, fmt.Errorf("opening %s: %w", p, errNotNetns)
+	}
+	var c *conn
+	err = excursion(func() (err error) {
+		if err := enter(fd); err != nil {
+			return err
+		}
+		c, err = openConn(k.buffers)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("entering %s: %w", p, err)
+	}
+	return k.keep(p, c, inode(fd)), nil
+}
+
+// keep remembers an open socket of a place, and lets another one go when there are too
+// many.
+func (k *Kernel) keep(p state.Place, c *conn, ino uint64) *place {
+	k.forget(p)
+	for other := range k.places {
+		if len(k.places) < k.maxOpen {
+			break
+		}
+		if other != state.Host {
+			k.forget(other)
+		}
+	}
+	open := &place{conn: c, ino: ino, index: map[string]int32{}}
+	k.places[p] = open
+	return open
+}
+
+// netnsFD opens the namespace of the place, for use in a message or by another library.
+func (k *Kernel) netnsFD(p state.Place) (int, error) {
+	name, ok := p.Netns()
+	if !ok {
+		return unix.FcntlInt(uintptr(k.host), unix.F_DUPFD_CLOEXEC, 0)
+	}
+	return openNetns(filepath.Join(k.netnsDir, name))
+}
+
+// inPlace runs fn on a thread that is in the place's namespace.
+func (k *Kernel) inPlace(ctx context.Context, p state.Place, fn func(nsfd int) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	fd, err := k.netnsFD(p)
+	if err != nil {
+		return fmt.Errorf("opening %s: %w", p, err)
+	}
+	defer unix.Close(fd)
+	return excursion(func() error {
+		if err := enter(fd); err != nil {
+			return fmt.Errorf("entering %s: %w", p, err)
+		}
+		return fn(fd)
+	})
+}

@@ -1,0 +1,186 @@
+package kernel
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/cnmctl/cnmctl/state"
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// From linux/rtnetlink.h and linux/ipv6.h, not in package unix.
+	extFilterSkipStats = 1 << 3
+	devconfDisableIPv6 = 26
+
+	loopbackIndex = 1 // LOOPBACK_IFINDEX: lo is the first device of every namespace
+)
+
+// link is what a dump says of one interface.
+type link struct {
+	index, master int32
+	peer          int32 // IFLA_LINK: for a veth, the number of the other end
+	netnsid       int32 // of the other end's namespace; -1: this one
+	name, alias   string
+	kind          state.LinkType
+	group         uint32
+	mtu           int
+	mac           state.MAC
+	up            bool
+	noIPv6        bool
+	hairpin       bool
+	isolated      bool
+
+	// Whose it is, see held.sort.
+	owner state.Owner
+	ours  bool
+}
+
+// linkRequest is the fixed part of a link request with the attribute that leaves out
+// statistics, which are half of a link's message.
+func linkRequest() []byte {
+	var m message
+	m.b = make([]byte, unix.SizeofIfInfomsg, unix.SizeofIfInfomsg+8)
+	m.u32(unix.IFLA_EXT_MASK, extFilterSkipStats)
+	return m.b
+}
+
+// links reads all interfaces of the socket's namespace.
+func (c *conn) links(ctx context.Context) (links []link, err error) {
+	err = c.dump(ctx, unix.RTM_GETLINK, linkRequest(), func() { links = links[:0] }, func(body []byte) {
+		if len(body) >= unix.SizeofIfInfomsg {
+			links = append(links, parseLink(body))
+		}
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading links: %w", err)
+	}
+	return links, nil
+}
+
+func parseLink(b []byte) link {
+	l := link{
+		index:   int32(native.Uint32(b[4:])),
+		up:      native.Uint32(b[8:])&unix.IFF_UP != 0,
+		netnsid: -1,
+		// An interface without inet6 settings (MTU below 1280, or no IPv6 in the kernel)
+		// speaks no IPv6.
+		noIPv6: true,
+	}
+	attrs(b[unix.SizeofIfInfomsg:], func(typ uint16, data []byte) {
+		switch typ {
+		case unix.IFLA_IFNAME:
+			l.name = cstring(data)
+		case unix.IFLA_IFALIAS:
+			l.alias = cstring(data)
+		case unix.IFLA_GROUP:
+			l.group = number(data)
+		case unix.IFLA_MTU:
+			l.mtu = int(number(data))
+		case unix.IFLA_MASTER:
+			l.master = int32(number(data))
+		case unix.IFLA_LINK:
+			l.peer = int32(number(data))
+		case unix.IFLA_LINK_NETNSID:
+			l.netnsid = int32(number(data))
+		case unix.IFLA_ADDRESS:
+			copy(l.mac[:], data)
+		case unix.IFLA_LINKINFO:
+			l.parseInfo(data)
+		case unix.IFLA_AF_SPEC:
+			l.parseFamilies(data)
+		}
+	})
+	return l
+}
+
+func (l *link) parseInfo(b []byte) {
+	attrs(b, func(typ uint16, data []byte) {
+		switch typ {
+		case unix.IFLA_INFO_KIND:
+			l.kind = linkType(data)
+		case unix.IFLA_INFO_SLAVE_DATA:
+			attrs(data, func(typ uint16, data []byte) {
+				switch typ {
+				case unix.IFLA_BRPORT_MODE:
+					l.hairpin = number(data) != 0
+				case unix.IFLA_BRPORT_ISOLATED:
+					l.isolated = number(data) != 0
+				}
+			})
+		}
+	})
+}
+
+// linkType spares an allocation for the types that are most of what there is.
+func linkType(b []byte) state.LinkType {
+	switch text := cstring(b); text {
+	case string(state.Veth):
+		return state.Veth
+	case string(state.Bridge):
+		return state.Bridge
+	default:
+		return state.LinkType(text)
+	}
+}
+
+func (l *link) parseFamilies(b []byte) {
+	attrs(b, func(typ uint16, data []byte) {
+		if typ != unix.AF_INET6 {
+			return
+		}
+		attrs(data, func(typ uint16, data []byte) {
+			if typ == unix.IFLA_INET6_CONF && len(data) >= 4*(devconfDisableIPv6+1) {
+				l.noIPv6 = native.Uint32(data[4*devconfDisableIPv6:]) != 0
+			}
+		})
+	})
+}
+
+// ownedBy tells whose a link is. The alias decides; without one, the group does, which is
+// set in the same message that makes the link.
+func (l *link) ownedBy(stack string) (owner state.Owner, ours bool) {
+	if owner, marked := state.ParseMark(l.alias); marked {
+		return owner, owner.Stack == stack
+	}
+	ours = l.alias == "" && ownGroup(l.group, stack)
+	return state.Owner{Stack: stack}, ours
+}
+
+// ownGroup reports that the group is one of the stack's three.
+func ownGroup(group uint32, stack string) bool {
+	switch group {
+	case state.LinkGroup(stack), state.PendingGroup(stack), state.DoomedGroup(stack):
+		return true
+	}
+	return false
+}
+
+// object is the link as an object of the place. A link that lacks a mark or stands in a
+// group of passage was being made or deleted by a run that was cut short.
+func (l *link) object(p state.Place, on *held, stack string) state.Object {
+	if !l.ours {
+		return state.Foreign{K: state.LinkKey(p, l.name), What: l.foreign(), Type: l.kind}
+	}
+	o := state.Link{
+		Place: p, Name: l.name, Mark: l.owner, Type: l.kind, MTU: l.mtu, MAC: l.mac, Up: l.up, NoIPv6: l.noIPv6,
+		Master:   on.name(l.master),
+		HalfMade: l.alias == "" || l.group != state.LinkGroup(stack),
+	}
+	if l.master != 0 {
+		o.Hairpin, o.Isolated = l.hairpin, l.isolated
+	}
+	return o
+}
+
+// foreign says what a link is that is not ours.
+func (l *link) foreign() string {
+	kind := string(l.kind)
+	if kind == "" {
+		kind = "physical" // devices of drivers without rtnl_link_ops, and lo
+	}
+	if owner, marked := state.ParseMark(l.alias); marked {
+		return fmt.Sprintf("a %s link of stack %s (%s)", kind, owner.Stack, owner.Address)
+	}
+	return "a " + kind + " link that cnmctl did not make"
+}

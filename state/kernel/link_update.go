@@ -1,0 +1,92 @@
+package kernel
+
+import (
+	"github.com/cnmctl/cnmctl/state"
+	"golang.org/x/sys/unix"
+)
+
+// updateLinks changes links in place, without taking them down: that would cut traffic,
+// and cost the link its routes and IPv6 addresses.
+func (r *run) updateLinks(ops []int) error {
+	for _, i := range ops {
+		if err := r.ctx.Err(); err != nil {
+			return err
+		}
+		op := r.wave[i]
+		before, _ := op.Before.(state.Link)
+		r.report(i, r.updateLink(before, op.After.(state.Link)))
+		if r.first != nil {
+			break
+		}
+	}
+	return nil
+}
+
+func (r *run) updateLink(before, after state.Link) error {
+	open, err := r.at(after.Place)
+	if err != nil {
+		return err
+	}
+	all := before.HalfMade || before.Name == ""
+	b := &batch{}
+	if err := r.changes(b, open, before, after, all); err != nil {
+		return err
+	}
+	if after.Master != "" && (all || before.Master != after.Master || before.Hairpin != after.Hairpin || before.Isolated != after.Isolated) {
+		portFlags(b, after)
+	}
+	if err := open.conn.one(r.ctx, b); err != nil {
+		return err
+	}
+	if all || before.NoIPv6 != after.NoIPv6 {
+		if err := r.switchIPv6(after); err != nil {
+			return err
+		}
+	}
+	b.reset()
+	if after.Up && (all || !before.Up) {
+		change(b, after.Name, unix.IFF_UP, unix.IFF_UP)
+		b.end()
+	}
+	complete(b, after, false)
+	return open.conn.one(r.ctx, b)
+}
+
+// changes adds the request with all that one message can change.
+func (r *run) changes(b *batch, open *place, before, after state.Link, all bool) error {
+	var master int32
+	if after.Master != "" {
+		var err error
+		if master, err = open.lookup(r.ctx, after.Master); err != nil {
+			return err
+		}
+	}
+	var mask uint32
+	if !after.Up && (all || before.Up) {
+		mask = unix.IFF_UP
+	}
+	change(b, after.Name, 0, mask)
+	if after.MTU != 0 && (all || before.MTU != after.MTU) {
+		b.u32(unix.IFLA_MTU, uint32(after.MTU))
+	}
+	if !after.MAC.IsZero() && (all || before.MAC != after.MAC) {
+		b.attr(unix.IFLA_ADDRESS, after.MAC[:])
+	}
+	if after.Type != state.Bridge && (all || before.Master != after.Master) {
+		b.u32(unix.IFLA_MASTER, uint32(master))
+	}
+	b.end()
+	return nil
+}
+
+// switchIPv6 sets one link's disable_ipv6.
+func (r *run) switchIPv6(l state.Link) error {
+	return excursion(func() error {
+		write, done, err := r.ipv6Switch(l.Place)
+		if err != nil {
+			return err
+		}
+		defer done()
+		return write(l.Name, l.NoIPv6)
+	})
+}

@@ -1,0 +1,156 @@
+package kernel
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/cnmctl/cnmctl/state"
+	"golang.org/x/sys/unix"
+)
+
+// xattrMark is what we put on files and directories that we make; root alone sees trusted
+// attributes. Its value is a state.Owner's mark.
+const xattrMark = "trusted.cnm"
+
+// netnsNames lists what is in the netns directory; none if there is no directory.
+func (k *Kernel) netnsNames() ([]string, error) {
+	entries, err := os.ReadDir(k.netnsDir)
+	if err != nil && !os.IsNotExist(err) {
+		return nil, fmt.Errorf("listing namespaces: %w", err)
+	}
+	names := make([]string, 0, len(entries))
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names, nil
+}
+
+// spaceOwner tells whose the namespace with these links is, by the mark on its lo.
+func (k *Kernel) spaceOwner(links []link) (owner state.Owner, ours bool) {
+	for i := range links {
+		if links[i].index == loopbackIndex {
+			owner, marked := state.ParseMark(links[i].alias)
+			return owner, marked && owner.Stack == k.stack
+		}
+	}
+	return state.Owner{}, false
+}
+
+// foreignSpace says what a namespace is that is not ours.
+func foreignSpace(owner state.Owner) string {
+	if owner.Stack != "" {
+		return fmt.Sprintf("a network namespace of stack %s (%s)", owner.Stack, owner.Address)
+	}
+	return "a network namespace that cnmctl did not make"
+}
+
+// readStub tells what a file is that no namespace is mounted on. One with our mark was
+// being made or deleted when its run was cut short; it is ours, without a namespace in it.
+func (k *Kernel) readStub(name string, fd int) (_ *reading, foreign string, err error) {
+	owner, marked := markOf(fd)
+	if marked && owner.Stack == k.stack {
+		r := &reading{place: state.Netns(name), nsid: noNsid, stub: true}
+		r.on.space = owner
+		r.objects = append(r.objects, state.Namespace{Name: name, Mark: state.Owner{Stack: k.stack}})
+		return r, "", nil
+	}
+	if marked {
+		return nil, fmt.Sprintf("a namespace of stack %s (%s) that is being made", owner.Stack, owner.Address), nil
+	}
+	return nil, "a file that is not a network namespace", nil
+}
+
+// markOf reads the mark of an open file.
+func markOf(fd int) (state.Owner, bool) {
+	var buf [512]byte
+	n, err := unix.Fgetxattr(fd, xattrMark, buf[:])
+	if err != nil {
+		return state.Owner{}, false
+	}
+	return state.ParseMark(string(buf[:n]))
+}
+
+// makeNamespace makes one namespace and gives it its name. The calling thread is left in
+// it. At every moment a crash leaves either nothing or something that is marked: the name
+// comes last, and the file that the name is starts its life with the mark on it.
+func (k *Kernel) makeNamespace(n state.Namespace) (*conn, uint64, error) {
+	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+		return nil, 0, os.NewSyscallError("unshare", err)
+	}
+	c, err := openConn(k.buffers)
+	if err != nil {
+		return nil, 0, err
+	}
+	ino, err := k.nameNamespace(c, n)
+	if err != nil {
+		c.close()
+		return nil, 0, err
+	}
+	return c, ino, nil
+}
+
+// nameNamespace marks the namespace of the calling thread and mounts it on its name.
+func (k *Kernel) nameNamespace(c *conn, n state.Namespace) (uint64, error) {
+	if err := k.markSpace(c, n.Mark); err != nil {
+		return 0, err
+	}
+	fd, err := openNetns(threadNetns)
+	if err != nil {
+		return 0, err
+	}
+	defer unix.Close(fd)
+	path := filepath.Join(k.netnsDir, n.Name)
+	if err := k.makeStub(path, n.Mark); err != nil {
+		return 0, err
+	}
+	if err := unix.Mount(threadNetns, path, "", unix.MS_BIND, ""); err != nil {
+		return 0, &os.PathError{Op: "mount", Path: path, Err: err}
+	}
+	return inode(fd), nil
+}
+
+// makeStub makes the empty file that a namespace is mounted on. It gets its name only
+// when it bears the mark: an empty file without one is anybody's and would stay forever.
+func (k *Kernel) makeStub(path string, mark state.Owner) error {
+	fd, err := unix.Open(k.netnsDir, unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return &os.PathError{Op: "open", Path: k.netnsDir, Err: err}
+	}
+	defer unix.Close(fd)
+	if err := unix.Fsetxattr(fd, xattrMark, []byte(mark.Mark()), 0); err != nil {
+		return &os.PathError{Op: "setxattr", Path: path, Err: err}
+	}
+	self := fmt.Sprintf("/proc/thread-self/fd/%d", fd)
+	err = unix.Linkat(unix.AT_FDCWD, self, unix.AT_FDCWD, path, unix.AT_SYMLINK_FOLLOW)
+	if err != nil {
+		return &os.PathError{Op: "link", Path: path, Err: err}
+	}
+	return nil
+}
+
+// dropNamespace takes the name away; the kernel then deletes the namespace in the
+// background, unless a process is still in it.
+func (k *Kernel) dropNamespace(name string) error {
+	k.forget(state.Netns(name))
+	path := filepath.Join(k.netnsDir, name)
+	if err := unix.Unmount(path, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW); err != nil && err != unix.EINVAL && err != unix.ENOENT {
+		return &os.PathError{Op: "unmount", Path: path, Err: err}
+	}
+	if err := unix.Unlink(path); err != nil && err != unix.ENOENT {
+		return &os.PathError{Op: "unlink", Path: path, Err: err}
+	}
+	return nil
+}
+
+// markSpace puts the mark on the namespace's lo, and brings lo up.
+func (k *Kernel) markSpace(c *conn, mark state.Owner) error {
+	b := &batch{}
+	b.request(unix.RTM_SETLINK, 0, ifinfo(loopbackIndex, unix.IFF_UP, unix.IFF_UP))
+	marks(&b.message, mark)
+	b.end()
+	if err := c.one(noCancel, b); err != nil {
+		return fmt.Errorf("marking lo: %w", err)
+	}
+	return nil
+}

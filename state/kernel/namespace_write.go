@@ -1,0 +1,171 @@
+package kernel
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/cnmctl/cnmctl/state"
+	"golang.org/x/sys/unix"
+)
+
+// createNamespaces makes all namespaces of the wave on one thread that goes from one to
+// the next: a new thread for each would double the cost, and more threads gain nothing
+// (the kernel makes one at a time).
+func (r *run) createNamespaces(ops []int) error {
+	unlock, err := r.lockNetnsDir()
+	if err != nil {
+		return fmt.Errorf("preparing %s: %w", r.netnsDir, err)
+	}
+	defer unlock()
+	return excursion(func() error {
+		for _, i := range ops {
+			if err := r.ctx.Err(); err != nil {
+				return err
+			}
+			n := r.wave[i].After.(state.Namespace)
+			c, ino, err := r.makeNamespace(n)
+			if err == nil {
+				r.keep(state.Netns(n.Name), c, ino)
+			}
+			r.report(i, err)
+			if r.first != nil {
+				return nil
+			}
+		}
+		return nil
+	})
+}
+
+// updateNamespaces rewrites marks; where the namespace itself is missing because its
+// creation was cut short, it makes it.
+func (r *run) updateNamespaces(ops []int) error {
+	for _, i := range ops {
+		n := r.wave[i].After.(state.Namespace)
+		open, err := r.at(state.Netns(n.Name))
+		if errors.Is(err, errNotNetns) {
+			if err := r.replaceStub(i, n); err != nil {
+				return err
+			}
+			continue
+		}
+		if err == nil {
+			err = r.markSpace(open.conn, n.Mark)
+		}
+		r.report(i, err)
+		if r.first != nil {
+			break
+		}
+	}
+	return nil
+}
+
+// replaceStub makes a namespace where only the file for it was left.
+func (r *run) replaceStub(i int, n state.Namespace) error {
+	if err := r.dropNamespace(n.Name); err != nil {
+		r.report(i, err)
+		return nil
+	}
+	return r.createNamespaces([]int{i})
+}
+
+// deleteNamespaces unmounts the namespaces and removes their files. The kernel takes what
+// is in them down in the background; Settle waits for it.
+func (r *run) deleteNamespaces(ops []int) error {
+	if err := r.watchDoomed(ops); err != nil {
+		return err
+	}
+	for _, i := range ops {
+		if err := r.ctx.Err(); err != nil {
+			return err
+		}
+		n := r.wave[i].Before.(state.Namespace)
+		err := r.dropNamespace(n.Name)
+		if err == nil {
+			err = r.dropEtc(n.Name)
+		}
+		r.report(i, err)
+		if r.first != nil {
+			return nil
+		}
+	}
+	return r.removeNetnsDir()
+}
+
+// lockNetnsDir makes the netns directory as `ip netns add` does, if it is not there, and
+// holds the lock that `ip netns` takes on it. The directory becomes a shared mount of its
+// own, so that a namespace that is mounted here is seen, and can be unmounted, in every
+// mount namespace that has a copy.
+func (k *Kernel) lockNetnsDir() (unlock func(), err error) {
+	made, err := makeOwnDir(k.netnsDir, k.stack)
+	if err != nil {
+		return nil, err
+	}
+	fd, err := unix.Open(k.netnsDir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: k.netnsDir, Err: err}
+	}
+	unlock = func() { unix.Close(fd) }
+	if err := flock(fd); err != nil {
+		unlock()
+		return nil, err
+	}
+	if err := shareMount(k.netnsDir); err != nil {
+		unlock()
+		if made {
+			unix.Rmdir(k.netnsDir)
+		}
+		return nil, err
+	}
+	return unlock, nil
+}
+
+func flock(fd int) error {
+	for {
+		err := unix.Flock(fd, unix.LOCK_EX)
+		if err != unix.EINTR {
+			return os.NewSyscallError("flock", err)
+		}
+	}
+}
+
+// shareMount makes dir a shared mount point; the first attempt fails when it is none yet.
+func shareMount(dir string) error {
+	err := unix.Mount("", dir, "none", unix.MS_SHARED|unix.MS_REC, "")
+	if err == unix.EINVAL {
+		if err = unix.Mount(dir, dir, "none", unix.MS_BIND|unix.MS_REC, ""); err == nil {
+			err = unix.Mount("", dir, "none", unix.MS_SHARED|unix.MS_REC, "")
+		}
+	}
+	if err != nil {
+		return &os.PathError{Op: "mount", Path: dir, Err: err}
+	}
+	return nil
+}
+
+// removeNetnsDir removes the netns directory if one of ours was the first to need it and
+// nothing is left in it.
+func (k *Kernel) removeNetnsDir() error {
+	fd, err := unix.Open(k.netnsDir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil
+	}
+	defer unix.Close(fd)
+	if err := flock(fd); err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(k.netnsDir)
+	if err != nil || len(entries) > 0 || !ownDir(k.netnsDir) {
+		return err
+	}
+	// The mount on the directory has to go first. Whoever comes between the two finds the
+	// directory as `ip netns` finds it on a machine that has just started.
+	if err := unix.Unmount(k.netnsDir, unix.MNT_DETACH); err != nil && err != unix.EINVAL {
+		return &os.PathError{Op: "unmount", Path: k.netnsDir, Err: err}
+	}
+	return removeOwnDir(k.netnsDir)
+}
+
+// etcDirOf is the directory of the namespace's files.
+func (k *Kernel) etcDirOf(name string) string { return filepath.Join(k.etcDir, name) }

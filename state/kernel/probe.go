@@ -1,0 +1,110 @@
+package kernel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/cnmctl/cnmctl/state"
+	"github.com/google/nftables"
+	"github.com/google/nftables/expr"
+	"golang.org/x/sys/unix"
+)
+
+// option is the kernel configuration that a feature needs.
+var option = map[state.Feature]string{
+	state.FeatureBridge:   "CONFIG_BRIDGE",
+	state.FeatureVeth:     "CONFIG_VETH",
+	state.FeatureNftables: "CONFIG_NF_TABLES and CONFIG_NF_TABLES_INET",
+	state.FeatureNAT:      "CONFIG_NFT_NAT and CONFIG_NFT_MASQ",
+}
+
+// MissingError names features that the kernel lacks.
+type MissingError struct{ Features []state.Feature }
+
+func (e *MissingError) Error() string {
+	text := "this kernel lacks"
+	for i, f := range e.Features {
+		if i > 0 {
+			text += ","
+		}
+		text += fmt.Sprintf(" %s (enable %s, or load its module)", f, option[f])
+	}
+	return text
+}
+
+// Probe tries the features in a scratch namespace, which is gone when it returns, and
+// reports all that are missing as a *MissingError.
+func (k *Kernel) Probe(ctx context.Context, features []state.Feature) error {
+	if len(features) == 0 {
+		return nil
+	}
+	return excursion(func() error {
+		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+			return fmt.Errorf("making a scratch namespace: %w", os.NewSyscallError("unshare", err))
+		}
+		var missing []state.Feature
+		for _, f := range features {
+			err := k.try(ctx, f)
+			switch {
+			case err == nil:
+			case isAny(err, unix.EOPNOTSUPP, unix.ENOENT, unix.EPROTONOSUPPORT, unix.EAFNOSUPPORT, unix.ENOPROTOOPT, unix.EINVAL):
+				missing = append(missing, f)
+			default:
+				return fmt.Errorf("trying whether the kernel has %s: %w", f, err)
+			}
+		}
+		if len(missing) > 0 {
+			return &MissingError{missing}
+		}
+		return nil
+	})
+}
+
+// try uses a feature in the namespace of the calling thread.
+func (k *Kernel) try(ctx context.Context, f state.Feature) error {
+	switch f {
+	case state.FeatureNftables:
+		return tryTable(func(*nftables.Conn, *nftables.Table) {})
+	case state.FeatureNAT:
+		return tryTable(tryMasquerade)
+	}
+	c, err := openConn(k.buffers)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	b := &batch{}
+	l := state.Link{Name: "probe", Type: state.LinkType(f)}
+	switch l.Type {
+	case state.Bridge:
+		newBridge(b, l, 0)
+	case state.Veth:
+		newVeth(b, l, state.Link{Name: "probe-peer"}, 0, [2]uint32{}, -1)
+	default:
+		return fmt.Errorf("%q is not a feature that can be tried: %w", f, errors.ErrUnsupported)
+	}
+	return c.one(ctx, b)
+}
+
+// tryTable makes a table in the namespace of the calling thread.
+func tryTable(fill func(*nftables.Conn, *nftables.Table)) error {
+	c, err := nftables.New()
+	if err != nil {
+		return err
+	}
+	t := c.AddTable(&nftables.Table{Family: nftables.TableFamilyINet, Name: "probe"})
+	fill(c, t)
+	err = c.Flush()
+	c.DelTable(t)
+	return errors.Join(err, c.Flush())
+}
+
+func tryMasquerade(c *nftables.Conn, t *nftables.Table) {
+	chain := c.AddChain(&nftables.Chain{
+		Name: "probe", Table: t, Type: nftables.ChainTypeNAT,
+		Hooknum: nftables.ChainHookPostrouting, Priority: nftables.ChainPriorityNATSource,
+	})
+	c.AddRule(&nftables.Rule{Table: t, Chain: chain, Exprs: []expr.Any{&expr.Masq{}}})
+}

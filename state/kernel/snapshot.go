@@ -1,0 +1,295 @@
+package kernel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+
+	"github.com/cnmctl/cnmctl/state"
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
+)
+
+// readers is how many threads read namespaces at once. Dumps share RTNL or need none, so
+// they scale; more threads than this bring nothing on the machines that were measured.
+const readers = 4
+
+// Live is what the kernel holds, as far as it concerns the stack.
+type Live struct {
+	// World holds the stack's objects, and a state.Foreign for each name that is taken by
+	// something else. Sysctls are not in it: see ReadSysctls.
+	World state.World
+	// HostRoutes are the destinations that the host routes elsewhere than over the stack's
+	// own links, without default routes.
+	HostRoutes []netip.Prefix
+	// Nameservers are those of the host's resolv.conf.
+	Nameservers []netip.Addr
+	// Links are all interface names taken on the host, whoever has them.
+	Links map[string]bool
+}
+
+// reading is one namespace as it was read.
+type reading struct {
+	place   state.Place
+	on      held
+	objects []state.Object
+	nsid    int32 // of the namespace as the host counts; -1: none
+	conn    *conn
+	ino     uint64
+	stub    bool // only the file for it is there
+}
+
+// Snapshot reads the live kernel. An error means that nothing is known; there are no
+// partial answers.
+func (k *Kernel) Snapshot(ctx context.Context) (*Live, error) {
+	names, err := k.netnsNames()
+	if err != nil {
+		return nil, err
+	}
+	live := &Live{World: state.World{}, Links: map[string]bool{}}
+	host := &reading{place: state.Host, nsid: -1, conn: k.places[state.Host].conn}
+	host.on.space = state.Owner{Stack: k.stack}
+	// The host's links come first: dumping them numbers the namespaces of their peers.
+	if host.on.links, err = host.conn.links(ctx); err != nil {
+		return nil, fmt.Errorf("in the host's namespace: %w", err)
+	}
+	var spaces []*reading
+	group, gctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		if err := k.readTables(gctx, host, live); err != nil {
+			return fmt.Errorf("in the host's namespace: %w", err)
+		}
+		return k.inPlace(gctx, state.Host, func(nsfd int) error { return k.readFilter(nsfd, host) })
+	})
+	group.Go(func() (err error) {
+		spaces, err = k.readNamespaces(gctx, names, live.World)
+		return err
+	})
+	var files []state.Object
+	group.Go(func() (err error) {
+		files, err = k.readFiles()
+		return err
+	})
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	if err := k.gather(live, host, spaces); err != nil {
+		return nil, err
+	}
+	addFiles(live.World, files)
+	live.Nameservers = k.nameservers()
+	return live, nil
+}
+
+// gather puts what was read together: the links need to know of all namespaces, because
+// their peers may be in any of them.
+func (k *Kernel) gather(live *Live, host *reading, spaces []*reading) error {
+	peers, err := k.pairUp(host, spaces)
+	if err != nil {
+		return err
+	}
+	for _, r := range append(spaces, host) {
+		index := make(map[string]int32, len(r.on.links))
+		for i := range r.on.links {
+			l := &r.on.links[i]
+			index[l.name] = l.index
+			if r.place != state.Host && l.index == loopbackIndex {
+				continue // its mark is the namespace's
+			}
+			o := l.object(r.place, &r.on, k.stack)
+			if mine, ok := o.(state.Link); ok {
+				o = withPeer(mine, peers[end{r, l.index}])
+			}
+			live.World.Add(o)
+		}
+		live.World.Add(r.objects...)
+		if r.stub {
+			continue
+		}
+		if r.place != state.Host {
+			k.keep(r.place, r.conn, r.ino)
+		}
+		k.places[r.place].index = index
+	}
+	for i := range host.on.links {
+		live.Links[host.on.links[i].name] = true
+	}
+	k.doomed.leftovers = k.leftovers(host, spaces)
+	return nil
+}
+
+// addFiles adds the files, with the namespace's owner where there is one.
+func addFiles(world state.World, files []state.Object) {
+	for _, o := range files {
+		if f, ok := o.(state.File); ok {
+			ns, _ := f.Place.Netns()
+			if space, ours := world[state.NamespaceKey(ns)].(state.Namespace); ours {
+				f.Mark = space.Mark
+			}
+			o = f
+		}
+		world.Add(o)
+	}
+}
+
+// readNamespaces reads all named namespaces in parallel. Names that are not ours are put
+// into the world as they are found.
+func (k *Kernel) readNamespaces(ctx context.Context, names []string, world state.World) ([]*reading, error) {
+	found := make([]*reading, len(names))
+	foreign := make([]string, len(names))
+	next := make(chan int)
+	group, ctx := errgroup.WithContext(ctx)
+	for range min(readers, len(names)) {
+		group.Go(func() error {
+			return k.reader(func(host *conn) error {
+				for i := range next {
+					var err error
+					if found[i], foreign[i], err = k.readNamespace(ctx, names[i], host); err != nil {
+						return fmt.Errorf("reading namespace %s: %w", names[i], err)
+					}
+				}
+				return nil
+			})
+		})
+	}
+	group.Go(func() error {
+		defer close(next)
+		for i := range names {
+			select {
+			case next <- i:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		return nil
+	})
+	err := group.Wait()
+	spaces := found[:0]
+	for i, r := range found {
+		switch {
+		case r != nil && err != nil:
+			r.conn.close() // nil for a stub
+		case r != nil:
+			spaces = append(spaces, r)
+		case foreign[i] != "":
+			world.Add(state.Foreign{K: state.NamespaceKey(names[i]), What: foreign[i]})
+		}
+	}
+	return spaces, err
+}
+
+// reader runs fn on a thread of its own with a socket of the host.
+func (k *Kernel) reader(fn func(host *conn) error) error {
+	return excursion(func() error {
+		if err := enter(k.host); err != nil {
+			return err
+		}
+		host, err := openConn(k.buffers)
+		if err != nil {
+			return err
+		}
+		defer host.close()
+		return fn(host)
+	})
+}
+
+// readNamespace reads the namespace called name, or says what else there is. Both are
+// empty when it is gone meanwhile.
+func (k *Kernel) readNamespace(ctx context.Context, name string, host *conn) (_ *reading, foreign string, err error) {
+	path := filepath.Join(k.netnsDir, name)
+	fd, err := openNetns(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil, "", nil
+	case err != nil:
+		return nil, "", err
+	}
+	defer unix.Close(fd)
+	if !isNetns(fd) {
+		return k.readStub(name, fd)
+	}
+	if err := enter(fd); errors.Is(err, unix.EPERM) {
+		return nil, "a network namespace that cnmctl may not enter", nil
+	} else if err != nil {
+		return nil, "", err
+	}
+	r := &reading{place: state.Netns(name), ino: inode(fd)}
+	if r.conn, err = openConn(k.buffers); err != nil {
+		return nil, "", err
+	}
+	defer func() {
+		if err != nil || foreign != "" {
+			r.conn.close()
+		}
+	}()
+	if r.on.links, err = r.conn.links(ctx); err != nil {
+		return nil, "", err
+	}
+	owner, ours := k.spaceOwner(r.on.links)
+	if !ours {
+		return nil, foreignSpace(owner), nil
+	}
+	r.on.space = owner
+	r.objects = append(r.objects, state.Namespace{Name: name, Mark: owner})
+	if err := k.readTables(ctx, r, nil); err != nil {
+		return nil, "", err
+	}
+	if err := k.readFilter(fd, r); err != nil {
+		return nil, "", err
+	}
+	r.nsid, err = host.nsid(fd, hasRemotePeer(r.on.links))
+	return r, "", err
+}
+
+// readFilter reads the rulesets of the namespace that the calling thread is in.
+func (k *Kernel) readFilter(nsfd int, r *reading) error {
+	rulesets, err := readRulesets(nsfd, r.place, k.stack)
+	r.objects = append(r.objects, rulesets...)
+	return err
+}
+
+// readTables reads what sits on the links of r and what routes among them. live is given
+// for the host alone.
+func (k *Kernel) readTables(ctx context.Context, r *reading, live *Live) error {
+	r.on.sort(k.stack)
+	addresses, err := r.conn.addresses(ctx)
+	if err != nil {
+		return err
+	}
+	routes, err := r.conn.routes(ctx)
+	if err != nil {
+		return err
+	}
+	rules, err := r.conn.rules(ctx)
+	if err != nil {
+		return err
+	}
+	neighbors, err := r.conn.neighbors(ctx)
+	if err != nil {
+		return err
+	}
+	add := func(o state.Object) {
+		if o != nil {
+			r.objects = append(r.objects, o)
+		}
+	}
+	for _, a := range addresses {
+		add(a.object(r.place, &r.on, k.stack))
+	}
+	for i := range routes {
+		add(routes[i].object(r.place, &r.on, k.stack))
+		if live != nil && !r.on.ours(routes[i].index) && routes[i].Dst.Bits() > 0 {
+			live.HostRoutes = append(live.HostRoutes, routes[i].Dst)
+		}
+	}
+	for i := range rules {
+		add(rules[i].object(r.place, &r.on, k.stack))
+	}
+	for _, n := range neighbors {
+		add(n.object(r.place, &r.on))
+	}
+	return nil
+}
