@@ -15,12 +15,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if script := os.Getenv(scriptEnv); script != "" {
-		if err := apart.Settle(); err != nil {
-			os.Stderr.WriteString("e2e: " + err.Error() + "\n")
-			os.Exit(1)
-		}
-	}
+	apart.Main()
 	testscript.Main(m, map[string]func(){"cnmctl": cnmctl})
 }
 
@@ -31,24 +26,16 @@ func cnmctl() {
 	}))
 }
 
-// TestScripts runs every script. As a parent it starts one child for each, which is in
-// namespaces of its own from its first instruction.
+// TestScripts runs every script, each in a process and namespaces of its own.
 func TestScripts(t *testing.T) {
-	if script := os.Getenv(scriptEnv); script != "" {
-		testscript.Run(t, params(script))
-		return
-	}
 	scripts, err := filepath.Glob("testdata/script/*.txtar")
 	if err != nil || len(scripts) == 0 {
 		t.Fatalf("finding scripts: %v, %v", scripts, err)
 	}
-	if os.Geteuid() != 0 {
-		t.Skip("needs root, to make network namespaces")
-	}
 	for _, script := range scripts {
 		t.Run(strings.TrimSuffix(filepath.Base(script), ".txtar"), func(t *testing.T) {
 			t.Parallel()
-			runApart(t, script)
+			apart.Test(t, func(t *testing.T) { testscript.Run(t, params(script)) })
 		})
 	}
 }
