@@ -19,6 +19,34 @@ type content struct {
 	// madeDir: the directory was made for the file, and goes with it.
 	madeDir bool
 	objects state.World
+	// lines are objects as they are written, for those that are known.
+	lines map[state.Key][]byte
+}
+
+func newContent(stack string) content {
+	return content{stack: stack, objects: state.World{}, lines: map[state.Key][]byte{}}
+}
+
+// with is the content after a wave that made its objects those in after. What the wave did
+// not touch is not encoded again: a run writes the file several times.
+func (c content) with(after state.World, wave []state.Op) content {
+	c.objects = after
+	for _, op := range wave {
+		delete(c.lines, op.Key)
+	}
+	return c
+}
+
+// line is the object at k as it is written.
+func (c content) line(k state.Key) ([]byte, error) {
+	if text := c.lines[k]; text != nil {
+		return text, nil
+	}
+	text, err := state.EncodeObject(c.objects[k])
+	if err == nil {
+		c.lines[k] = text
+	}
+	return text, err
 }
 
 // header is everything in a file but its objects.
@@ -42,7 +70,7 @@ func encode(c content) ([]byte, error) {
 	}
 	b.WriteString("  \"objects\": [")
 	for i, k := range c.objects.Keys() {
-		text, err := state.EncodeObject(c.objects[k])
+		text, err := c.line(k)
 		if err != nil {
 			return nil, err
 		}
@@ -71,7 +99,8 @@ func decode(text []byte, stack string) (content, error) {
 	case h.Stack != stack:
 		return content{}, &otherStackError{h.Stack, stack}
 	}
-	c := content{stack: h.Stack, madeDir: h.MadeDir, objects: make(state.World, len(h.Objects))}
+	c := newContent(h.Stack)
+	c.madeDir = h.MadeDir
 	for i, raw := range h.Objects {
 		o, err := state.DecodeObject(raw)
 		if err != nil {

@@ -205,6 +205,44 @@ func TestBadFilesAreExplained(t *testing.T) {
 	}
 }
 
+func TestAFailedWriteIsForgotten(t *testing.T) {
+	s := testStore(t)
+	network := func(mtu int) state.Network { return state.Network{Mark: owner("network.a"), MTU: mtu} }
+	apply(t, s, wave(state.Create, network(1)))
+	broken := state.Network{Mark: owner("network.b"), Options: state.Options{"x": []byte("{")}}
+	told := func(i int, err error) { t.Errorf("told of operation %d: %v", i, err) }
+	if err := s.Apply(t.Context(), wave(state.Create, network(2), broken), told); err == nil {
+		t.Fatal("broken JSON was written")
+	}
+	apply(t, s, wave(state.Create, claim("endpoint.a", "10.1.0.2")))
+	w, err := storeIn(t, filepath.Dir(filepath.Dir(s.path))).Snapshot(t.Context())
+	if err != nil || len(w) != 2 || w[network(0).Key()].(state.Network).MTU != 1 {
+		t.Errorf("after a write that failed: %v, %v", w, err)
+	}
+}
+
+func TestChangesByOthersAreSeen(t *testing.T) {
+	one := testStore(t)
+	two := storeIn(t, filepath.Dir(filepath.Dir(one.path)))
+	for n := range byte(4) {
+		store := []*Store{one, two}[n%2]
+		apply(t, store, wave(state.Create, state.Claim{Network: "network.front", IP: netip.AddrFrom4([4]byte{10, 0, 0, n}), Mark: owner("endpoint.a")}))
+		for _, s := range []*Store{one, two} {
+			if w, err := s.Snapshot(t.Context()); err != nil || len(w) != int(n)+1 {
+				t.Fatalf("%d claims of %d, %v", len(w), n+1, err)
+			}
+		}
+	}
+	w, err := one.Snapshot(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	clear(w) // the caller's to change
+	if w, err = one.Snapshot(t.Context()); len(w) != 4 || err != nil {
+		t.Errorf("%d claims, %v", len(w), err)
+	}
+}
+
 func TestUnusablePaths(t *testing.T) {
 	dir := t.TempDir()
 	blocked := filepath.Join(dir, "file")

@@ -138,11 +138,11 @@ func checkAfterKill(t *testing.T, s *Store, told int) {
 func TestKilledBeforeTheRename(t *testing.T) {
 	s := testStore(t)
 	apply(t, s, crashWave(1))
-	next, err := state.World{}, error(nil)
+	next := newContent("shop")
 	for _, op := range crashWave(2) {
-		next.Add(op.After)
+		next.objects.Add(op.After)
 	}
-	text, err := encode(content{stack: "shop", objects: next})
+	text, err := encode(next)
 	if err != nil {
 		t.Fatal(err)
 	}

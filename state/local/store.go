@@ -1,13 +1,16 @@
 package local
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/cnmctl/cnmctl/state"
 )
@@ -29,9 +32,16 @@ type Options struct {
 	LockDir string
 }
 
-// Store is a state file and its lock. It implements state.RecordStore.
+// Store is a state file and its lock. It implements state.RecordStore, and may be used by
+// many goroutines.
 type Store struct {
 	stack, path, lock string
+
+	mu sync.Mutex
+	// text is the file as it was last read or written, and known what it says: reading it
+	// again is comparing it.
+	text  []byte
+	known content
 }
 
 var _ state.RecordStore = (*Store)(nil)
@@ -58,8 +68,10 @@ func (s *Store) Snapshot(ctx context.Context) (state.World, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	c, err := s.read()
-	return c.objects, err
+	return maps.Clone(c.objects), err
 }
 
 // Apply writes the wave in one replacement of the file: all of it, or nothing.
@@ -70,23 +82,33 @@ func (s *Store) Apply(ctx context.Context, wave []state.Op, done func(i int, err
 	if len(wave) == 0 {
 		return nil
 	}
+	failed, err := s.commit(wave)
+	switch {
+	case err == nil:
+		for i := range wave {
+			done(i, nil)
+		}
+	case failed >= 0:
+		done(failed, err)
+	}
+	return err
+}
+
+// commit writes the wave. When one of its ops is what fails, failed is its index, else -1.
+func (s *Store) commit(wave []state.Op) (failed int, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	c, err := s.read()
 	if err != nil {
-		return err
+		return -1, err
 	}
 	after, failed, err := state.Commit(c.objects, wave)
 	if err != nil {
-		done(failed, err)
-		return err
+		return failed, err
 	}
-	c.objects = after
-	if err := s.write(c); err != nil {
-		return err
-	}
-	for i := range wave {
-		done(i, nil)
-	}
-	return nil
+	// What is known is only forgotten here and learnt again by a write that succeeds.
+	s.text = nil
+	return -1, s.write(c.with(after, wave))
 }
 
 // Close does nothing: the store keeps nothing open. A lock is given back by its unlock.
@@ -95,13 +117,17 @@ func (s *Store) Close() error { return nil }
 func (s *Store) read() (content, error) {
 	text, err := os.ReadFile(s.path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return content{stack: s.stack, objects: state.World{}}, nil
+		return newContent(s.stack), nil
 	}
 	if err != nil {
 		return content{}, fmt.Errorf("reading the state file: %w", err)
 	}
+	if s.text != nil && bytes.Equal(text, s.text) {
+		return s.known, nil
+	}
 	c, err := decode(text, s.stack)
 	if err == nil {
+		s.text, s.known = text, c
 		return c, nil
 	}
 	var newer *newerError
@@ -133,5 +159,6 @@ func (s *Store) write(c content) error {
 	if err := replace(s.path, text); err != nil {
 		return fmt.Errorf("writing the state file: %w", err)
 	}
+	s.text, s.known = text, c
 	return nil
 }
