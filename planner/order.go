@@ -268,9 +268,9 @@ func (g *graph) store(n *node) {
 	}
 }
 
-// rulesets has links go under the rules that they came under: unless something new waits
-// for the new rules, a ruleset changes after the links of its place have gone. (Which
-// ruleset guards a live link is not written on it.)
+// rulesets has links go under the rules that they came under: a ruleset goes after the
+// links of its place, and, unless something new waits for the new rules, changes after
+// them. (Which ruleset guards a live link is not written on it.)
 func (g *graph) rulesets() {
 	awaited := map[state.Key]bool{}
 	for _, n := range g.d.changes {
@@ -282,9 +282,14 @@ func (g *graph) rulesets() {
 		}
 	}
 	for _, n := range g.d.changes {
-		if n.key.Kind == state.KindRuleset && n.updated && !awaited[n.key] {
+		if n.key.Kind != state.KindRuleset || awaited[n.key] {
+			continue
+		}
+		if n.updated {
 			g.phase[n.opUpdating] = late
 			g.edge(g.gate("links taken", string(n.key.Place)), n.setting())
+		} else {
+			g.edge(g.gate("links taken", string(n.key.Place)), n.taking())
 		}
 	}
 	for _, n := range g.d.changes {
