@@ -32,6 +32,8 @@ type Decl struct {
 	Ranges map[string]hcl.Range
 	// IgnoreChanges are attributes whose live value stays; ["all"] for all of them.
 	IgnoreChanges []string
+	// Sensitive are the attributes whose value came from something sensitive.
+	Sensitive []string
 }
 
 // At is the range of the attribute called name, or of the block when it has none.
@@ -139,6 +141,13 @@ type AttrSchema struct {
 	// Check refuses known, non-null values of the right type; its error says what is
 	// allowed, as the detail of a diagnostic.
 	Check func(cty.Value) error
+	// Ref is the type of block that the value must be a reference to: "network".
+	Ref string
+	// Static attributes are read as they are written, not evaluated: a type, an address.
+	Static bool
+	// Late attributes decide nothing that others depend on, so they may be made from
+	// addresses that are chosen only after their block was evaluated.
+	Late bool
 }
 
 // BlockSchema describes a nested block.

@@ -1,0 +1,206 @@
+package spec
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/cnmctl/cnmctl/state"
+)
+
+// The checks below compare records with each other, as far as the configuration itself
+// decides. What depends on choices is for the allocator to check.
+
+// refuse reports what is wrong with an instance, which then takes no further part.
+func (i *instance) refuse(attr, summary, detail string, args ...any) {
+	i.scope.report(fault(i.declaration().At(attr), summary, detail, args...))
+	i.failed = true
+}
+
+// declaration is the declaration of the record.
+func (i *instance) declaration() Decl {
+	switch i.kind {
+	case "network":
+		return i.network.Decl
+	case "sandbox":
+		return i.sandbox.Decl
+	case "endpoint":
+		return i.endpoint.Decl
+	}
+	return i.host.Decl
+}
+
+// usable are the instances of a kind that have a record without faults.
+func (r *run) usable(kind string) []*instance {
+	return slices.DeleteFunc(r.instances(kind), func(i *instance) bool { return !i.read || i.failed })
+}
+
+// firsts remembers who took something first.
+type firsts[K comparable] map[K]*instance
+
+// take returns who has k already, nil if i is the first.
+func (f firsts[K]) take(k K, i *instance) *instance {
+	if other, taken := f[k]; taken {
+		return other
+	}
+	f[k] = i
+	return nil
+}
+
+// at says where an instance is declared, for messages about another.
+func (i *instance) at() string { return string(i.addr) + " (" + place(i.header) + ")" }
+
+func (r *run) checkNetworks() {
+	names := firsts[string]{}
+	for _, i := range r.usable("network") {
+		if other := names.take(i.network.Name, i); other != nil {
+			i.refuse("name", "Duplicate name", "The network %s and %s are both called %q. Names of networks are unique in a stack: give one of them another name.", i.addr, other.at(), i.network.Name)
+		}
+	}
+	r.checkOverlaps()
+}
+
+// checkOverlaps refuses explicit subnets that have an address in common. Prefixes are
+// disjoint or one holds the other, so in order each needs a look at the widest before it.
+func (r *run) checkOverlaps() {
+	type owned struct {
+		net   netip.Prefix
+		owner *instance
+		index int
+	}
+	var list []owned
+	for _, i := range r.usable("network") {
+		for k, s := range i.network.Subnets {
+			list = append(list, owned{s.CIDR, i, k})
+		}
+	}
+	slices.SortStableFunc(list, func(a, b owned) int {
+		if c := a.net.Addr().Compare(b.net.Addr()); c != 0 {
+			return c
+		}
+		return a.net.Bits() - b.net.Bits()
+	})
+	for k := 1; k < len(list); k++ {
+		wide, here := list[k-1], list[k]
+		if !wide.net.Overlaps(here.net) {
+			continue
+		}
+		list[k] = wide // the next may overlap it too
+		first, second := wide, here
+		if CompareAddresses(second.owner.addr, first.owner.addr) < 0 || first.owner == second.owner && second.index < first.index {
+			first, second = second, first
+		}
+		attr := subnetAttr(second.index, "cidr")
+		if first.owner == second.owner {
+			second.owner.refuse(attr, "Overlapping subnets", "The subnets %s and %s of %s overlap. Make them disjoint, or delete one of them.", first.net, second.net, second.owner.addr)
+			continue
+		}
+		second.owner.refuse(attr, "Overlapping subnets", "The subnet %s of %s overlaps the subnet %s of %s. Routes could not tell the networks apart: choose another subnet, or delete the subnet block to have one chosen.", second.net, second.owner.addr, first.net, first.owner.at())
+	}
+}
+
+func (r *run) checkSandboxes() {
+	type key struct{ host, netns string }
+	names := firsts[key]{}
+	for _, i := range r.usable("sandbox") {
+		other := names.take(key{i.sandbox.Host, i.sandbox.Netns}, i)
+		switch {
+		case other == nil:
+		case other.sandbox.Name == i.sandbox.Name:
+			i.refuse("name", "Duplicate name", "The sandbox %s and %s are both called %q. Names of sandboxes are unique on a host: give one of them another name.", i.addr, other.at(), i.sandbox.Name)
+		default:
+			i.refuse("name", "Duplicate name", "The sandbox %s and %s would both have the namespace %q. Give one of them another name.", i.addr, other.at(), i.sandbox.Netns)
+		}
+	}
+}
+
+func (r *run) checkEndpoints() {
+	type named struct {
+		network state.Address
+		name    string
+	}
+	type held struct {
+		network state.Address
+		ip      netip.Addr
+	}
+	type hardware struct {
+		network state.Address
+		mac     state.MAC
+	}
+	type inside struct {
+		sandbox state.Address
+		link    string
+	}
+	names, addrs, macs, links := firsts[named]{}, firsts[held]{}, firsts[hardware]{}, firsts[inside]{}
+	for _, i := range r.usable("endpoint") {
+		e := &i.endpoint.Endpoint
+		if other := names.take(named{e.Network, e.Name}, i); other != nil {
+			i.refuse("name", "Duplicate name", "The endpoint %s and %s are both called %q in %s. Names are unique in a network: give one of them another name.", i.addr, other.at(), e.Name, e.Network)
+		}
+		for attr, p := range map[string]netip.Prefix{"ipv4": e.IPv4, "ipv6": e.IPv6} {
+			if !p.IsValid() {
+				continue
+			}
+			i.checkAddress(attr, p.Addr())
+			if other := addrs.take(held{e.Network, p.Addr()}, i); other != nil {
+				i.refuse(attr, "Address used twice", "%s of %s is the address of %s already, in the same network. Choose another, or leave %s out to have one chosen.", p.Addr(), i.addr, other.at(), attr)
+			}
+		}
+		if !e.MAC.IsZero() {
+			if other := macs.take(hardware{e.Network, e.MAC}, i); other != nil {
+				i.refuse("mac", "MAC address used twice", "%s of %s is the MAC address of %s already, in the same network. Choose another, or leave mac out to have one chosen.", e.MAC, i.addr, other.at())
+			}
+		}
+		if e.Interface != "" && e.Sandbox != "" {
+			if other := links.take(inside{e.Sandbox, e.Interface}, i); other != nil {
+				i.refuse("interface", "Interface name used twice", "The interface of %s in %s would be called %q, as that of %s is. Choose another name, or leave interface out to have one chosen.", i.addr, e.Sandbox, e.Interface, other.at())
+			}
+		}
+	}
+}
+
+// checkAddress checks a given address against the subnets that the network gives.
+func (i *instance) checkAddress(attr string, a netip.Addr) {
+	n, six := i.on.network, a.Is6()
+	if !six && n.NoIPv4 {
+		i.refuse(attr, "No IPv4 in the network", "%s has ipv4 = false, so %s cannot have the address %s. Delete one of them.", i.on.addr, i.addr, a)
+		return
+	}
+	var subnets []string
+	for _, s := range i.on.explicit {
+		if s.CIDR.Addr().Is6() != six {
+			continue
+		}
+		subnets = append(subnets, s.CIDR.String())
+		if !s.CIDR.Contains(a) {
+			continue
+		}
+		if why := notUsable(a, s.CIDR); why != "" {
+			i.refuse(attr, "Address cannot be used", "%s %s, so %s cannot have it. Choose another, or leave %s out to have one chosen.", a, why, i.addr, attr)
+		}
+		if a == s.Gateway {
+			i.refuse(attr, "Address is the gateway", "%s is the gateway of %s, so %s cannot have it. Choose another, or leave %s out to have one chosen.", a, i.on.at(), i.addr, attr)
+		}
+		for _, name := range sortedNames(s.Reserved) {
+			if s.Reserved[name] == a {
+				i.refuse(attr, "Address is reserved", "%s is reserved for %q in %s, so %s cannot have it. Choose another, or delete the reservation.", a, name, i.on.at(), i.addr)
+			}
+		}
+		return
+	}
+	if len(subnets) > 0 {
+		i.refuse(attr, "Address not in subnet", "%s of %s is not in %s of the network %s. Choose an address in it, or leave %s out to have one chosen.", a, i.addr, listing("the subnet", subnets), i.on.addr, attr)
+	}
+}
+
+// subnetAttr is the name of an attribute of a network's subnet.
+func subnetAttr(index int, name string) string { return fmt.Sprintf("subnet[%d].%s", index, name) }
+
+// listing is one thing or several, in a sentence.
+func listing(what string, list []string) string {
+	if len(list) == 1 {
+		return what + " " + list[0]
+	}
+	return "any of " + strings.Join(list, ", ") + ", the subnets"
+}

@@ -1,0 +1,130 @@
+package spec
+
+import (
+	"net/netip"
+
+	"github.com/cnmctl/cnmctl/state"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// fillEndpoint makes the record of an endpoint from its evaluated block.
+func (i *instance) fillEndpoint(rd *reading, v *values) {
+	i.on, i.in = rd.refs["network"], rd.refs["sandbox"]
+	if i.on == nil {
+		rd.failed = true // reported where it was read
+		return
+	}
+	rec := state.Endpoint{
+		Mark:      i.owner(),
+		Name:      v.text("name"),
+		Network:   i.on.addr,
+		IPv4:      single(v.addr("ipv4")),
+		IPv6:      single(v.addr("ipv6")),
+		MAC:       v.mac("mac"),
+		Interface: v.text("interface"),
+		Options:   rd.endpointOptions(i.on, v, i.addr),
+		Protected: i.protected(rd),
+	}
+	if rec.Name == "" {
+		rec.Name = i.label
+	}
+	if i.in != nil {
+		rec.Sandbox = i.in.addr
+	}
+	i.endpoint = &Endpoint{rec, i.decl(rd, v)}
+	i.fillLate(v, notRepetition)
+}
+
+// endpointOptions are the options of the network's driver for the endpoint. Endpoints
+// without a block of options share one value.
+func (rd *reading) endpointOptions(on *instance, v *values, who state.Address) state.Options {
+	driver := rd.c.lang.driver(on.network.Driver)
+	if len(v.parts) > 0 || on.plainOptions == nil {
+		out := rd.driverOptions(driver, &driver.Endpoint, v, on.addr+", which "+who+" is in,")
+		if len(v.parts) == 0 {
+			on.plainOptions = out
+		}
+		return out
+	}
+	return on.plainOptions
+}
+
+// fillLate sets the attributes that may depend on chosen addresses.
+func (i *instance) fillLate(v *values, want func(string) bool) {
+	e := &i.endpoint.Endpoint
+	if want("aliases") {
+		e.Aliases = v.texts("aliases")
+	}
+	if want("gateway_priority") {
+		e.Priority = int(v.number("gateway_priority"))
+	}
+	if want("sysctls") {
+		e.Sysctls = v.textMap("sysctls")
+	}
+	if want("labels") {
+		e.Labels = v.textMap("labels")
+	}
+}
+
+// single is an address as a prefix of full length: its subnet is chosen later.
+func single(a netip.Addr) netip.Prefix {
+	if !a.IsValid() {
+		return netip.Prefix{}
+	}
+	return netip.PrefixFrom(a, a.BitLen())
+}
+
+func (i *instance) endpointValue() cty.Value {
+	r, e := i.scope.run, i.endpoint
+	chosen, broken := r.endpointsChosen, r.endpointsBroken || r.networksBroken
+	choose := func(value, attr string) cty.Value { return i.choice(value, attr, chosen, broken) }
+	computed := func(value, attr string) cty.Value {
+		if !chosen {
+			value = ""
+		}
+		return choose(value, attr)
+	}
+	sandbox := cty.NullVal(cty.DynamicPseudoType)
+	if i.in != nil {
+		sandbox = i.in.value()
+	}
+	return cty.ObjectVal(map[string]cty.Value{
+		"address":      cty.StringVal(string(i.addr)),
+		"name":         cty.StringVal(e.Name),
+		"network":      i.on.value(),
+		"sandbox":      sandbox,
+		"ipv4":         choose(addrText(e.IPv4.Addr()), "ipv4"),
+		"ipv6":         choose(addrText(e.IPv6.Addr()), "ipv6"),
+		"ipv4_cidr":    computed(prefixText(e.IPv4), "ipv4_cidr"),
+		"ipv6_cidr":    computed(prefixText(e.IPv6), "ipv6_cidr"),
+		"mac":          choose(e.MAC.String(), "mac"),
+		"interface":    choose(e.Interface, "interface"),
+		"gateway":      computed(i.gateway(e.IPv4), "gateway"),
+		"gateway_ipv6": computed(i.gateway(e.IPv6), "gateway_ipv6"),
+		"aliases":      i.lateValue("aliases", cty.List(cty.String), func() cty.Value { return listValue(e.Aliases) }),
+		"labels":       i.lateValue("labels", stringMap, func() cty.Value { return mapValue(e.Labels) }),
+	})
+}
+
+// lateValue is the value of a late attribute, pending while it is.
+func (i *instance) lateValue(name string, t cty.Type, value func() cty.Value) cty.Value {
+	for _, late := range i.late {
+		if late == name {
+			return pending(t, i.blockAddress(), name)
+		}
+	}
+	return value()
+}
+
+// gateway is the network's gateway in the subnet of an address.
+func (i *instance) gateway(p netip.Prefix) string {
+	if !p.IsValid() {
+		return ""
+	}
+	for _, s := range i.on.network.Subnets {
+		if s.CIDR.Contains(p.Addr()) {
+			return addrText(s.Gateway)
+		}
+	}
+	return ""
+}

@@ -1,0 +1,187 @@
+package spec
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/ext/typeexpr"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// envPrefix begins the environment variables that set variables.
+const envPrefix = "CNMCTL_VAR_"
+
+// input is the value of a root variable, and where it came from.
+type input struct {
+	val    cty.Value
+	source string // "the environment variable CNMCTL_VAR_x", "-var", a file's name
+	rng    *hcl.Range
+}
+
+// readInputs collects the values of the root variables. A later source wins: environment,
+// cnmctl.vars, *.auto.vars in order of name, then -var and -var-file as given.
+func (c *Config) readInputs() (map[string]input, hcl.Diagnostics) {
+	inputs := map[string]input{}
+	diags := c.readEnviron(inputs)
+	for _, path := range c.autoFiles() {
+		diags = append(diags, c.readVarFile(path, inputs)...)
+	}
+	for _, flag := range c.opts.Vars {
+		if flag.File != "" {
+			diags = append(diags, c.readVarFile(flag.File, inputs)...)
+			continue
+		}
+		diags = append(diags, c.readAssignment(flag.Assignment, inputs)...)
+	}
+	return inputs, diags
+}
+
+func (c *Config) readEnviron(inputs map[string]input) hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	for _, entry := range slices.Sorted(slices.Values(c.opts.Environ)) {
+		name, text, _ := strings.Cut(entry, "=")
+		name, ok := strings.CutPrefix(name, envPrefix)
+		v := c.root.variables[name]
+		if !ok || v == nil {
+			continue // the environment may hold what is meant for another configuration
+		}
+		diags = append(diags, c.setText(inputs, v, text, "the environment variable "+envPrefix+name)...)
+	}
+	return diags
+}
+
+// autoFiles are the variable files that are read without being asked for.
+func (c *Config) autoFiles() []string {
+	var auto []string
+	entries, err := os.ReadDir(c.dir)
+	if err != nil {
+		return nil // loadModule has said so
+	}
+	for _, e := range entries {
+		if name := strings.TrimSuffix(e.Name(), ".json"); !e.IsDir() && strings.HasSuffix(name, ".auto.vars") {
+			auto = append(auto, filepath.Join(c.dir, e.Name()))
+		}
+	}
+	slices.Sort(auto)
+	var files []string
+	for _, name := range []string{"cnmctl.vars", "cnmctl.vars.json"} {
+		if path := filepath.Join(c.dir, name); exists(path) {
+			files = append(files, path)
+		}
+	}
+	return append(files, auto...)
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+func (c *Config) readVarFile(path string, inputs map[string]input) hcl.Diagnostics {
+	file, diags := c.parse(path)
+	if file == nil || file.Body == nil || diags.HasErrors() {
+		return diags
+	}
+	attrs, more := file.Body.JustAttributes()
+	diags = append(diags, more...)
+	for _, name := range sortedNames(attrs) {
+		a := attrs[name]
+		v := c.root.variables[name]
+		if v == nil {
+			diags = append(diags, caution(a.NameRange.Ptr(), "Undeclared variable", "The configuration has no variable %q, so the value is not used.%s", name, didYouMean(name, sortedNames(c.root.variables), "Its variables are")))
+			continue
+		}
+		val, more := a.Expr.Value(nil)
+		if more.HasErrors() {
+			diags = append(diags, fault(a.Expr.Range().Ptr(), "Invalid variable value", "A variable file holds plain values: they cannot refer to anything or call functions."))
+			continue
+		}
+		diags = append(diags, c.setValue(inputs, v, val, input{source: path, rng: a.Expr.Range().Ptr()})...)
+	}
+	return diags
+}
+
+func (c *Config) readAssignment(assignment string, inputs map[string]input) hcl.Diagnostics {
+	name, text, ok := strings.Cut(assignment, "=")
+	name = strings.TrimSpace(name)
+	if !ok || name == "" {
+		return hcl.Diagnostics{fault(nil, "Invalid -var", "%q does not set a variable; write -var 'name=value'.", assignment)}
+	}
+	v := c.root.variables[name]
+	if v == nil {
+		return hcl.Diagnostics{fault(nil, "Undeclared variable", "-var sets %q, but the configuration has no such variable.%s", name, didYouMean(name, sortedNames(c.root.variables), "Its variables are"))}
+	}
+	return c.setText(inputs, v, text, "-var")
+}
+
+// setText sets a variable from text: as it is for strings, an expression for all else.
+func (c *Config) setText(inputs map[string]input, v *variable, text, source string) hcl.Diagnostics {
+	untyped := v.body.attrs["type"] == nil
+	if v.constraint == cty.String || untyped {
+		return c.setValue(inputs, v, cty.StringVal(text), input{source: source})
+	}
+	name := fmt.Sprintf("<value for var.%s>", v.name)
+	expr, diags := hclsyntax.ParseExpression([]byte(text), name, hcl.InitialPos)
+	if !diags.HasErrors() {
+		var val cty.Value
+		if val, diags = expr.Value(nil); !diags.HasErrors() {
+			return c.setValue(inputs, v, val, input{source: source})
+		}
+	}
+	inputs[v.name] = input{val: failedValue, source: source}
+	return hcl.Diagnostics{fault(v.header.Ptr(), "Invalid variable value", "The value of %q from %s is not %s: %s%s", v.name, source, typeexpr.TypeString(v.constraint), hidden(v, text), quotingHint(v, text))}
+}
+
+// quotingHint reminds of the shell, which eats quotes.
+func quotingHint(v *variable, text string) string {
+	if v.constraint.IsPrimitiveType() || v.sensitive {
+		return ""
+	}
+	return fmt.Sprintf("\n\nWhat arrived is an expression of the language, in which strings are quoted. A shell removes quotes, so put the whole value in single ones: -var '%s=…'.", v.name)
+}
+
+// hidden is text, unless the variable is sensitive.
+func hidden(v *variable, text string) string {
+	if v.sensitive {
+		return "(sensitive value)"
+	}
+	return text
+}
+
+// setValue converts a value to the variable's type and takes it.
+func (c *Config) setValue(inputs map[string]input, v *variable, val cty.Value, in input) hcl.Diagnostics {
+	in.val = failedValue
+	converted, err := v.convert(val)
+	if err == nil && !converted.IsWhollyKnown() {
+		err = fmt.Errorf("it is not a plain value")
+	}
+	if err == nil {
+		in.val = converted
+	}
+	inputs[v.name] = in
+	if err == nil {
+		return nil
+	}
+	at := in.rng
+	if at == nil {
+		at = v.header.Ptr()
+	}
+	return hcl.Diagnostics{fault(at, "Invalid variable value", "The value of %q from %s does not fit the variable's type %s: %s.", v.name, in.source, typeexpr.TypeString(v.constraint), conversionError(err))}
+}
+
+// MissingVariables are the root variables that must be set and are not, for a caller that
+// can ask.
+func (c *Config) MissingVariables() []string {
+	var names []string
+	for _, name := range sortedNames(c.root.variables) {
+		if _, set := c.inputs[name]; !set && c.root.variables[name].fallback == cty.NilVal {
+			names = append(names, name)
+		}
+	}
+	return names
+}

@@ -1,0 +1,181 @@
+package spec
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclparse"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// Options are what a configuration depends on besides its own files.
+type Options struct {
+	// Drivers are the drivers that there are.
+	Drivers []DriverSchema
+	// Version is cnmctl's own, for required_version; "" matches everything.
+	Version string
+	// Environ is the environment as os.Environ gives it; CNMCTL_VAR_x sets variable x.
+	Environ []string
+	// Vars are the command line's -var and -var-file flags, in the order given.
+	Vars []VarFlag
+	// WorkDir is path.cwd; "" is the process's.
+	WorkDir string
+}
+
+// VarFlag is one -var name=value or, if File is set, one -var-file.
+type VarFlag struct {
+	Assignment string
+	File       string
+}
+
+// Config is a configuration that was read: its files parsed, its variables set.
+type Config struct {
+	lang    *language
+	opts    Options
+	dir     string
+	parser  *hclparse.Parser
+	root    *module
+	inputs  map[string]input
+	run     *run
+	loading hcl.Diagnostics
+}
+
+// Load reads the configuration in dir with its modules and variable files, and sets its
+// variables. The Config is never nil, so that Files can show where the errors are.
+func Load(dir string, opts Options) (*Config, hcl.Diagnostics) {
+	c := &Config{lang: newLanguage(opts.Drivers), opts: opts, dir: filepath.Clean(dir), parser: hclparse.NewParser()}
+	if c.opts.WorkDir == "" {
+		c.opts.WorkDir, _ = os.Getwd()
+	}
+	root, diags := c.loadModule(c.dir, nil)
+	c.root = root
+	diags = append(diags, c.checkVersion()...)
+	inputs, more := c.readInputs()
+	c.inputs = inputs
+	c.loading = tidy(append(diags, more...))
+	return c, c.loading
+}
+
+// Files are the source files by name, for showing snippets of them.
+func (c *Config) Files() map[string]*hcl.File { return c.parser.Files() }
+
+// Dir is the folder of the root module.
+func (c *Config) Dir() string { return c.dir }
+
+// SourceFiles lists the files of the configuration in a folder, in the order in which
+// they are read.
+func SourceFiles(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var files []string
+	for _, e := range entries {
+		if !e.IsDir() && isSource(e.Name()) {
+			files = append(files, filepath.Join(dir, e.Name()))
+		}
+	}
+	slices.Sort(files)
+	return files, nil
+}
+
+// isSource reports that a file belongs to the configuration: *.hcl and *.hcl.json, except
+// hidden files and what editors leave behind.
+func isSource(name string) bool {
+	if strings.HasPrefix(name, ".") || strings.HasSuffix(name, "~") || strings.HasPrefix(name, "#") {
+		return false
+	}
+	return strings.HasSuffix(name, ".hcl") || strings.HasSuffix(name, ".hcl.json")
+}
+
+// parse reads one file in the syntax that its name says.
+func (c *Config) parse(path string) (*hcl.File, hcl.Diagnostics) {
+	src, err := os.ReadFile(path)
+	if err != nil {
+		return nil, hcl.Diagnostics{fault(nil, "File cannot be read", "Reading %s: %s.", path, cause(err))}
+	}
+	if strings.HasSuffix(path, ".json") {
+		return c.parser.ParseJSON(src, path)
+	}
+	return c.parser.ParseHCL(src, path)
+}
+
+// cause is what went wrong without the path, which the message has already.
+func cause(err error) error {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		return p.Err
+	}
+	return err
+}
+
+// loadModule reads the module in dir and, below it, the modules that it calls. via are
+// the folders on the way to it.
+func (c *Config) loadModule(dir string, via []string) (*module, hcl.Diagnostics) {
+	m := newModule(dir)
+	files, err := SourceFiles(dir)
+	if err != nil {
+		return m, hcl.Diagnostics{fault(nil, "Folder cannot be read", "Reading the configuration in %s: %s.", dir, cause(err))}
+	}
+	if len(files) == 0 {
+		return m, hcl.Diagnostics{fault(nil, "No configuration", "There are no *.hcl or *.hcl.json files in %s. Write one, or choose another folder with -chdir.", absolute(dir))}
+	}
+	var diags hcl.Diagnostics
+	for _, path := range files {
+		file, more := c.parse(path)
+		diags = append(diags, more...)
+		if file == nil || file.Body == nil {
+			continue
+		}
+		content, more := openBody(file.Body, &c.lang.top)
+		diags = append(diags, more...)
+		for _, b := range content.blocks {
+			diags = append(diags, m.add(b, len(via) == 0)...)
+		}
+	}
+	diags = append(diags, m.check()...)
+	for _, name := range sortedNames(m.calls) {
+		diags = append(diags, c.loadCall(m.calls[name], dir, append(via, dir))...)
+	}
+	diags = append(diags, c.checkReferences(m)...)
+	return m, diags
+}
+
+// loadCall reads the module that a module block calls, and checks its arguments.
+func (c *Config) loadCall(call *call, dir string, via []string) hcl.Diagnostics {
+	source, at, diags := call.sourceDir()
+	if diags.HasErrors() {
+		return diags
+	}
+	target := filepath.Join(dir, source)
+	if slices.Contains(via, target) {
+		return hcl.Diagnostics{fault(at, "Module calls itself", "The folder %s is already being read on the way here (%s), so it would contain itself without end.", target, strings.Join(append(via, target), " → "))}
+	}
+	call.module, diags = c.loadModule(target, via)
+	if len(diags) > 0 && diags[0].Subject == nil {
+		diags[0].Subject = at
+	}
+	return append(diags, call.checkArguments()...)
+}
+
+// absolute is dir as an absolute path, or as it is.
+func absolute(dir string) string {
+	if abs, err := filepath.Abs(dir); err == nil {
+		return abs
+	}
+	return dir
+}
+
+// pathObject is the value of `path` in a module.
+func (c *Config) pathObject(m *module) cty.Value {
+	return cty.ObjectVal(map[string]cty.Value{
+		"module": cty.StringVal(filepath.ToSlash(m.dir)),
+		"root":   cty.StringVal(filepath.ToSlash(c.dir)),
+		"cwd":    cty.StringVal(filepath.ToSlash(c.opts.WorkDir)),
+	})
+}

@@ -1,0 +1,205 @@
+package spec
+
+import (
+	"github.com/cnmctl/cnmctl/state"
+	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// instance is one network, sandbox, endpoint or host.
+type instance struct {
+	*object
+	scope   *scope
+	element element
+	addr    state.Address
+	// label is the name that the instance has unless it says otherwise.
+	label string
+
+	// read: the record is filled in. failed: it cannot be.
+	read, failed bool
+	waits        []wait
+	late         []string
+
+	network  *Network
+	sandbox  *Sandbox
+	endpoint *Endpoint
+	host     *Host
+	// explicit are the subnets that a network's block gives.
+	explicit []state.Subnet
+	// plainOptions are those of endpoints of the network that give none.
+	plainOptions state.Options
+	// on and in are the network and the sandbox of an endpoint.
+	on, in *instance
+
+	val      cty.Value
+	valPhase int
+}
+
+// expansion is all instances of a block.
+type expansion struct {
+	list      []element
+	how       repetition
+	instances []*instance
+}
+
+// expand makes the instances of a block, once they are known.
+func (s *scope) expand(o *object) (*expansion, cty.Value) {
+	key := o.kind + "." + o.name
+	if x := s.blocks[key]; x != nil {
+		return x, cty.NilVal
+	}
+	list, how, unknown, ok := s.elements(o.body)
+	if !ok {
+		return nil, unknown
+	}
+	x := &expansion{list: list, how: how, instances: make([]*instance, len(list))}
+	for i, e := range list {
+		x.instances[i] = &instance{
+			object: o, scope: s, element: e, valPhase: -1,
+			addr:  join(s.path, state.Address(key+e.addr)),
+			label: sanitise(dashed(s.names, o.name, e.key)),
+		}
+	}
+	s.blocks[key] = x
+	return x, cty.NilVal
+}
+
+// objectValue is the value of a reference to a block: one object, or all instances.
+func (s *scope) objectValue(o *object) cty.Value {
+	x, unknown := s.expand(o)
+	if x == nil {
+		return unknown
+	}
+	s.readInstances(o, x.instances)
+	return collect(x.how, x.list, func(i int) cty.Value { return x.instances[i].value() })
+}
+
+// identity are the attributes of a sandbox that references see. The rest of it is read
+// when all addresses are chosen, because routes are made of them.
+func identity(name string) bool {
+	return name == "name" || name == "host" || name == "hostname" || name == "labels"
+}
+
+// readInstances fills in the records of the instances that can be.
+func (s *scope) readInstances(o *object, list []*instance) {
+	want := notRepetition
+	if o.kind == "sandbox" {
+		want = identity
+	}
+	s.eachReading(o.body, list, want, func(i *instance) bool { return !i.read && !i.failed }, func(i *instance, rd *reading, v *values) {
+		i.waits = rd.waits
+		if i.failed = i.failed || rd.failed; i.failed || len(rd.waits) > 0 {
+			return
+		}
+		i.late = rd.late
+		switch o.kind {
+		case "network":
+			i.fillNetwork(rd, v)
+		case "sandbox":
+			i.fillIdentity(rd, v)
+		case "endpoint":
+			i.fillEndpoint(rd, v)
+		case "host":
+			i.fillHost(rd, v)
+		}
+		i.failed = i.failed || rd.failed
+		i.read = !i.failed
+	})
+}
+
+// eachReading evaluates a body for each of the instances that still need it. What does
+// not differ between instances is evaluated once.
+func (s *scope) eachReading(b *body, list []*instance, want func(string) bool, need func(*instance) bool, then func(*instance, *reading, *values)) {
+	var ctx *hcl.EvalContext
+	for _, i := range list {
+		if !need(i) {
+			continue
+		}
+		if ctx == nil {
+			ctx = s.context(references(b.traversals(func(name string) bool { return want(name) && name != "lifecycle" })))
+			if len(list) > 1 && !b.dynamic {
+				b = b.hoisted()
+			}
+		}
+		rd := &reading{run: s.run, ctx: i.context(ctx), refs: map[string]*instance{}}
+		then(i, rd, rd.read(b, want))
+	}
+}
+
+// context is ctx with the instance's each or count.
+func (i *instance) context(ctx *hcl.EvalContext) *hcl.EvalContext {
+	if i.element.vars == nil {
+		return ctx
+	}
+	child := ctx.NewChild()
+	child.Variables = i.element.vars
+	return child
+}
+
+// decl is where the instance was declared.
+func (i *instance) decl(rd *reading, v *values) Decl {
+	return Decl{Range: i.header, Ranges: v.src.ranges(), IgnoreChanges: i.life.ignore, Sensitive: rd.sensitive}
+}
+
+// owner is the instance's mark.
+func (i *instance) owner() state.Owner {
+	return state.Owner{Stack: i.scope.stackName, Address: i.addr}
+}
+
+// protected evaluates prevent_destroy.
+func (i *instance) protected(rd *reading) bool {
+	if i.life.prevent == nil {
+		return false
+	}
+	ctx := i.context(i.scope.context(references(i.life.prevent.expr.Variables())))
+	inner := &reading{run: rd.run, ctx: ctx}
+	v := inner.argument(i.life.prevent)
+	rd.failed = rd.failed || inner.failed
+	for _, w := range inner.waits {
+		rd.fail(pendingFault(i, w))
+	}
+	return v != cty.NilVal && v.True()
+}
+
+// value is the instance as references see it.
+func (i *instance) value() cty.Value {
+	if phase := i.scope.phase(); i.valPhase != phase {
+		i.val, i.valPhase = i.makeValue(), phase
+	}
+	return i.val
+}
+
+// phase counts the choices made, which is when values change.
+func (r *run) phase() int {
+	switch {
+	case r.endpointsChosen:
+		return 2
+	case r.networksChosen:
+		return 1
+	}
+	return 0
+}
+
+func (i *instance) makeValue() cty.Value {
+	switch {
+	case i.failed:
+		return failedValue
+	case !i.read:
+		v := cty.DynamicVal
+		for _, w := range i.waits {
+			for _, p := range w.for_ {
+				v = v.Mark(p)
+			}
+		}
+		return v
+	}
+	switch i.kind {
+	case "network":
+		return i.networkValue()
+	case "sandbox":
+		return i.sandboxValue()
+	case "endpoint":
+		return i.endpointValue()
+	}
+	return i.hostValue()
+}

@@ -1,0 +1,299 @@
+package spec
+
+import (
+	"errors"
+	"fmt"
+	"math/big"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/cnmctl/cnmctl/state"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// The checks of one value each. They are used in schemas, so what they say is the detail
+// of a diagnostic: what is wrong, and what is allowed.
+
+// onStrings applies a check to a string, or to each element of a list or map of them.
+func onStrings(check func(string) error) func(cty.Value) error {
+	return func(v cty.Value) error {
+		if v.Type() == cty.String {
+			return check(v.AsString())
+		}
+		for it := v.ElementIterator(); it.Next(); {
+			k, e := it.Element()
+			if e.IsNull() {
+				return errors.New("an element is null; leave it out instead")
+			}
+			if err := check(e.AsString()); err != nil {
+				if v.Type().IsMapType() {
+					return fmt.Errorf("element %q: %w", k.AsString(), err)
+				}
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+// between allows whole numbers from lo to hi.
+func between(lo, hi int64) func(cty.Value) error {
+	return func(v cty.Value) error {
+		n, accuracy := v.AsBigFloat().Int64()
+		if accuracy != big.Exact || n < lo || n > hi {
+			return fmt.Errorf("%s is not a whole number from %d to %d", v.AsBigFloat().Text('g', 12), lo, hi)
+		}
+		return nil
+	}
+}
+
+// oneOf allows the given words.
+func oneOf(words ...string) func(cty.Value) error {
+	return onStrings(func(s string) error {
+		if slices.Contains(words, s) {
+			return nil
+		}
+		return fmt.Errorf("%q is not one of %s.%s", s, strings.Join(words, ", "), didYouMean(s, words, ""))
+	})
+}
+
+// checkAddr allows a plain address of either family.
+func checkAddr(s string) error {
+	if strings.Contains(s, "/") {
+		return fmt.Errorf("%q has a prefix length; write the plain address, as in \"10.1.0.2\"", s)
+	}
+	a, err := netip.ParseAddr(s)
+	if err != nil {
+		return fmt.Errorf("%q is not an IP address, as in \"10.1.0.2\" or \"fd00::2\"", s)
+	}
+	if a.Zone() != "" {
+		return fmt.Errorf("%q has a zone; write the address without \"%%%s\"", s, a.Zone())
+	}
+	if a.Is4In6() {
+		return fmt.Errorf("%q is an IPv4 address in IPv6 clothes; write %q", s, a.Unmap())
+	}
+	return nil
+}
+
+// checkHostAddr allows an address that one interface can have, of the given family (4, 6
+// or 0 for both).
+func checkHostAddr(family int) func(string) error {
+	return func(s string) error {
+		if err := checkAddr(s); err != nil {
+			return err
+		}
+		a := netip.MustParseAddr(s)
+		switch {
+		case family == 4 && !a.Is4():
+			return fmt.Errorf("%q is an IPv6 address; an IPv4 address is needed, as in \"10.1.0.2\"", s)
+		case family == 6 && a.Is4():
+			return fmt.Errorf("%q is an IPv4 address; an IPv6 address is needed, as in \"fd00::2\"", s)
+		case a.IsUnspecified():
+			return fmt.Errorf("%q is the unspecified address, which no interface can have", s)
+		case a.IsMulticast():
+			return fmt.Errorf("%q is a multicast address, which no interface can have", s)
+		case a.IsLoopback():
+			return fmt.Errorf("%q is a loopback address, which no network can carry", s)
+		}
+		return nil
+	}
+}
+
+// checkCIDR allows a network in CIDR notation, without host bits.
+func checkCIDR(s string) error {
+	p, err := netip.ParsePrefix(s)
+	if err != nil {
+		if _, err := netip.ParseAddr(s); err == nil {
+			return fmt.Errorf("%q has no prefix length; write the network in CIDR notation, as in \"10.1.0.0/24\"", s)
+		}
+		return fmt.Errorf("%q is not a network in CIDR notation, as in \"10.1.0.0/24\" or \"fd00:1::/64\"", s)
+	}
+	if p.Addr().Is4In6() {
+		return fmt.Errorf("%q is an IPv4 network in IPv6 clothes; write it as IPv4", s)
+	}
+	if p != p.Masked() {
+		return fmt.Errorf("%q has bits set after the prefix length; the network is %q", s, p.Masked())
+	}
+	return nil
+}
+
+// checkSubnet allows what endpoints can be in.
+func checkSubnet(s string) error {
+	if err := checkCIDR(s); err != nil {
+		return err
+	}
+	p := netip.MustParsePrefix(s)
+	switch a := p.Addr(); {
+	case a.IsMulticast():
+		return fmt.Errorf("%q is multicast, no interface can have such an address", s)
+	case a.IsLoopback():
+		return fmt.Errorf("%q is loopback, no network can carry it", s)
+	case a.IsUnspecified() && p.Bits() < 8:
+		return fmt.Errorf("%q is the whole address space; choose a subnet of it", s)
+	}
+	return nil
+}
+
+// checkDestination allows a route's destination: "default", a network or an address.
+func checkDestination(s string) error {
+	if _, err := parseDestination(s, false); err != nil {
+		return err
+	}
+	return nil
+}
+
+// parseDestination reads what checkDestination allows; six says what "default" means.
+func parseDestination(s string, six bool) (netip.Prefix, error) {
+	if s == "default" {
+		if six {
+			return netip.PrefixFrom(netip.IPv6Unspecified(), 0), nil
+		}
+		return netip.PrefixFrom(netip.IPv4Unspecified(), 0), nil
+	}
+	if a, err := netip.ParseAddr(s); err == nil && a.Zone() == "" {
+		return netip.PrefixFrom(a, a.BitLen()), nil
+	}
+	if err := checkCIDR(s); err != nil {
+		return netip.Prefix{}, err
+	}
+	return netip.MustParsePrefix(s), nil
+}
+
+// checkLoopback allows an address, with or without a prefix length, for lo.
+func checkLoopback(s string) error {
+	_, err := parseLoopback(s)
+	return err
+}
+
+// parseLoopback reads what checkLoopback allows: a plain address is a /32 or /128.
+func parseLoopback(s string) (netip.Prefix, error) {
+	if a, err := netip.ParseAddr(s); err == nil && a.Zone() == "" && !a.IsMulticast() && !a.IsUnspecified() {
+		return netip.PrefixFrom(a, a.BitLen()), nil
+	}
+	p, err := netip.ParsePrefix(s)
+	if err != nil || p.Addr().IsMulticast() || p.Addr().IsUnspecified() {
+		return p, fmt.Errorf("%q is not an address for an interface, as in \"10.255.0.1\" or \"10.255.0.1/32\"", s)
+	}
+	return p, nil
+}
+
+// checkMAC allows the address of one interface.
+func checkMAC(s string) error {
+	m, err := state.ParseMAC(s)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%q is not an Ethernet address, as in \"02:42:0a:01:00:02\"", s)
+	case m.IsZero():
+		return fmt.Errorf("%q is all zeros, which no interface can have", s)
+	case m[0]&1 == 1:
+		return fmt.Errorf("%q has the multicast bit set (the lowest of its first byte), which no interface can have; %q has not", s,
+			state.MAC{m[0] &^ 1, m[1], m[2], m[3], m[4], m[5]})
+	}
+	return nil
+}
+
+// checkInterface allows what the kernel allows as an interface's name (dev_valid_name in
+// net/core/dev.c).
+func checkInterface(s string) error {
+	switch {
+	case s == "":
+		return errors.New("the name is empty; leave the attribute out to have one chosen")
+	case len(s) > 15:
+		return fmt.Errorf("%q has %d bytes; an interface's name has at most 15 (IFNAMSIZ), for example %q", s, len(s), s[:15])
+	case s == "." || s == "..":
+		return fmt.Errorf("%q cannot be the name of an interface", s)
+	case s == "lo" || s == "all" || s == "default":
+		return fmt.Errorf("%q is taken in every namespace (the loopback, or a directory of sysctls)", s)
+	}
+	if i := strings.IndexFunc(s, func(r rune) bool { return r <= ' ' || r == 0x7f || r == 0xa0 || r == '/' || r == ':' }); i >= 0 {
+		return fmt.Errorf("%q holds %q; an interface's name has no blank, slash or colon", s, s[i:i+1])
+	}
+	return nil
+}
+
+// checkPrefixName allows what interface names can begin with, leaving room for a number.
+func checkPrefixName(s string) error {
+	if err := checkInterface(s); err != nil && s != "lo" {
+		return err
+	}
+	if len(s) > 11 {
+		return fmt.Errorf("%q has %d bytes; at most 11 leave room for the number in a name of 15 bytes", s, len(s))
+	}
+	return nil
+}
+
+// checkHostname allows a name as hosts files and DNS have them: labels of letters, digits
+// and inner dashes or underscores.
+func checkHostname(s string) error {
+	if s == "" || len(s) > 253 {
+		return fmt.Errorf("%q has %d bytes; a host's name has 1 to 253", s, len(s))
+	}
+	for label := range strings.SplitSeq(s, ".") {
+		bad := strings.IndexFunc(label, func(r rune) bool { return r > 0x7f || r == '.' || !safeByte(byte(r)) })
+		if bad >= 0 || label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
+			return fmt.Errorf("%q is not a host's name: its parts are 1 to 63 letters, digits, \"_\" and inner \"-\"", s)
+		}
+	}
+	return nil
+}
+
+// checkWord allows text of one line without blanks.
+func checkWord(s string) error {
+	if s == "" || strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r == 0x7f || r == '#' }) {
+		return fmt.Errorf("%q is not one word", s)
+	}
+	return nil
+}
+
+// checkSysctl allows paths of settings that belong to a network namespace; below /proc/sys
+// these are all in net.
+func checkSysctl(s string) error {
+	path := strings.ReplaceAll(s, ".", "/")
+	parts := strings.Split(path, "/")
+	if parts[0] != "net" || len(parts) < 3 || slices.Contains(parts, "") {
+		return fmt.Errorf("%q is not a setting of a network namespace; those begin with \"net.\", as in \"net.ipv4.ip_forward\"", s)
+	}
+	return nil
+}
+
+// sysctlKeys checks the keys of a map of settings, and that the values are of one line.
+func sysctlKeys(v cty.Value) error {
+	for it := v.ElementIterator(); it.Next(); {
+		k, e := it.Element()
+		if err := checkSysctl(k.AsString()); err != nil {
+			return err
+		}
+		if e.IsNull() || strings.ContainsAny(e.AsString(), "\n\x00") {
+			return fmt.Errorf("the value of %q is not one line of text", k.AsString())
+		}
+	}
+	return nil
+}
+
+// extraHosts checks a map of names to addresses.
+func extraHosts(v cty.Value) error {
+	for it := v.ElementIterator(); it.Next(); {
+		k, e := it.Element()
+		if err := checkHostname(k.AsString()); err != nil {
+			return err
+		}
+		if e.IsNull() {
+			return fmt.Errorf("the address of %q is null; leave the name out instead", k.AsString())
+		}
+		if err := checkAddr(e.AsString()); err != nil {
+			return fmt.Errorf("the address of %q: %w", k.AsString(), err)
+		}
+	}
+	return nil
+}
+
+// labelMap checks labels: no null values.
+func labelMap(v cty.Value) error {
+	for it := v.ElementIterator(); it.Next(); {
+		if k, e := it.Element(); e.IsNull() {
+			return fmt.Errorf("the value of %q is null; leave the label out instead", k.AsString())
+		}
+	}
+	return nil
+}
