@@ -35,7 +35,7 @@ type box struct {
 func (b *box) onTheHost() bool { return b.Netns == "" }
 
 func (b *box) free(name string) bool {
-	return name != "lo" && b.names[name] == nil && (!b.onTheHost() || b.onHost.free(name))
+	return b.names[name] == nil && (!b.onTheHost() || b.onHost.free(name))
 }
 
 func (b *box) take(e *spec.Endpoint, name string) {

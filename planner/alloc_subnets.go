@@ -38,11 +38,6 @@ func (a *Allocator) allocateSubnets(t *spec.Topology, networks []*spec.Network, 
 	for _, c := range []*poolCursor{s.local, s.global, s.pools6} {
 		s.pools[c] = describePools(c.pools)
 	}
-	if len(t.Pools) > 0 {
-		// One list for both scopes: they must not hand out one subnet twice, and what one
-		// has passed is taken for the other too.
-		s.global = s.local
-	}
 	var diags hcl.Diagnostics
 	for _, n := range networks {
 		s.byName[n.Mark.Address] = n

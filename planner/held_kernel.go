@@ -14,7 +14,7 @@ func inKernel(live state.World) Held {
 	h := newHeld()
 	keys := live.Keys()
 	for _, k := range keys {
-		if l, ok := live[k].(state.Link); ok && !l.HalfMade && l.Mark.Address != "" {
+		if l, ok := live[k].(state.Link); ok && l.Mark.Address != "" {
 			h.addLink(l, live)
 		}
 	}
@@ -23,7 +23,7 @@ func inKernel(live state.World) Held {
 		if !ok || (a.Prefix.Addr().Is6() && a.Prefix.Addr().IsLinkLocalUnicast()) {
 			continue // every bridge may have the same link-local address, which says nothing
 		}
-		if l, ok := live[state.LinkKey(a.Place, a.Link)].(state.Link); ok && !l.HalfMade {
+		if l, ok := live[state.LinkKey(a.Place, a.Link)].(state.Link); ok {
 			h.addAddress(l.Mark.Address, a.Prefix)
 		}
 		if a.Loan && a.Place == state.Host {

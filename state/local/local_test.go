@@ -130,7 +130,7 @@ func TestNothingIsLeft(t *testing.T) {
 	if err := unlock(); err != nil {
 		t.Fatal(err)
 	}
-	if left, err := os.ReadDir(filepath.Join(dir, "run")); !os.IsNotExist(err) {
+	if left, err := os.ReadDir(filepath.Join(dir, "run")); len(left) > 0 || err != nil {
 		t.Errorf("left in run: %v, %v", left, err)
 	}
 	// The directory was made for the first file, which knew; the second file did not.
@@ -141,18 +141,26 @@ func TestNothingIsLeft(t *testing.T) {
 
 func TestTheDirectoryGoesOnlyIfItWasMade(t *testing.T) {
 	for _, there := range []bool{true, false} {
-		dir := t.TempDir()
-		s := storeIn(t, dir)
-		if there {
-			if err := os.Mkdir(filepath.Join(dir, "lib"), 0o755); err != nil {
-				t.Fatal(err)
-			}
+		testDirectory(t, there, false, there)
+	}
+	// The default directory is ours although another stack, which is gone, had it made.
+	testDirectory(t, true, true, false)
+}
+
+func testDirectory(t *testing.T, there, ownDir, stays bool) {
+	t.Helper()
+	dir := t.TempDir()
+	if there {
+		if err := os.Mkdir(filepath.Join(dir, "lib"), 0o755); err != nil {
+			t.Fatal(err)
 		}
-		apply(t, s, wave(state.Create, claim("endpoint.a", "10.1.0.2")))
-		apply(t, storeIn(t, dir), wave(state.Delete, claim("endpoint.a", "10.1.0.2")))
-		if _, err := os.Stat(filepath.Join(dir, "lib")); (err == nil) != there {
-			t.Errorf("made before: %t; afterwards: %v", there, err)
-		}
+	}
+	apply(t, storeIn(t, dir), wave(state.Create, claim("endpoint.a", "10.1.0.2")))
+	again := storeIn(t, dir)
+	again.ownDir = ownDir
+	apply(t, again, wave(state.Delete, claim("endpoint.a", "10.1.0.2")))
+	if _, err := os.Stat(filepath.Join(dir, "lib")); (err == nil) != stays {
+		t.Errorf("there before: %t, ours by name: %t; afterwards: %v", there, ownDir, err)
 	}
 }
 

@@ -49,9 +49,6 @@ func (s *Store) tryLock() (*os.File, error) {
 		return nil, fmt.Errorf("locking %s: %w", s.lock, err)
 	}
 	f, err := os.OpenFile(s.lock, os.O_RDWR|os.O_CREATE, 0o600)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil // the directory went with the last lock in it
-	}
 	if err != nil {
 		return nil, fmt.Errorf("locking the stack: %w", err)
 	}
@@ -71,14 +68,14 @@ func (s *Store) tryLock() (*os.File, error) {
 }
 
 // unlocker removes the file while it is still locked, so that who finds it at the path and
-// locks it has the lock; then closing it frees the lock.
+// locks it has the lock; then closing it frees the lock. The directory stays: who removes
+// it races with who is about to make a file in it.
 func (s *Store) unlocker(f *os.File) func() error {
 	return sync.OnceValue(func() error {
 		err := os.Remove(s.lock)
 		if errors.Is(err, fs.ErrNotExist) {
 			err = nil // somebody tidied up /run; the lock was on the file, not on its name
 		}
-		_ = os.Remove(filepath.Dir(s.lock)) // unless another stack's lock is in it
 		if err := errors.Join(err, f.Close()); err != nil {
 			return fmt.Errorf("unlocking: %w", err)
 		}

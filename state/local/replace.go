@@ -29,7 +29,7 @@ func replace(path string, text []byte) error {
 	return syncDir(dir)
 }
 
-// remove deletes the file, and its directory when that was made for it and is empty.
+// remove deletes the file, and its directory when that is ours and empty.
 func (s *Store) remove(c content) error {
 	dir := filepath.Dir(s.path)
 	err := os.Remove(s.path)
@@ -39,7 +39,7 @@ func (s *Store) remove(c content) error {
 	if err != nil {
 		return err
 	}
-	if c.madeDir || dir == DefaultDir {
+	if c.madeDir || s.ownDir {
 		// Another stack's file keeps the directory; that is no failure.
 		if os.Remove(dir) == nil {
 			return nil

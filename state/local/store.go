@@ -36,6 +36,8 @@ type Options struct {
 // many goroutines.
 type Store struct {
 	stack, path, lock string
+	// ownDir: the directory is cnmctl's own, whoever made it.
+	ownDir bool
 
 	mu sync.Mutex
 	// text is the file as it was last read or written, and known what it says: reading it
@@ -51,13 +53,14 @@ func Open(o Options) (*Store, error) {
 	if o.Stack == "" || o.Stack == "." || o.Stack == ".." || strings.ContainsAny(o.Stack, "/\x00") {
 		return nil, fmt.Errorf("opening the local store: %q cannot be the name of a stack", o.Stack)
 	}
-	if o.Path == "" {
+	ownDir := o.Path == ""
+	if ownDir {
 		o.Path = filepath.Join(DefaultDir, o.Stack+".json")
 	}
 	if o.LockDir == "" {
 		o.LockDir = DefaultLockDir
 	}
-	return &Store{stack: o.Stack, path: filepath.Clean(o.Path), lock: filepath.Join(o.LockDir, o.Stack+".lock")}, nil
+	return &Store{stack: o.Stack, path: filepath.Clean(o.Path), lock: filepath.Join(o.LockDir, o.Stack+".lock"), ownDir: ownDir}, nil
 }
 
 // Path is the state file, for messages.
