@@ -1,6 +1,117 @@
 package kernel
 
-import "github.com/cnmctl/cnmctl/state"
+import (
+	"context"
+	"errors"
+	"fmt"
 
-func readRulesets(nsfd int, p state.Place, stack string) ([]state.Object, error) { return nil, nil }
-func applyRuleset(nsfd int, op state.Op) error                                    { return nil }
+	"github.com/cnmctl/cnmctl/state"
+	"golang.org/x/sys/unix"
+)
+
+// readRulesets reads the stack's table in the namespace nsfd, which the calling thread is
+// in. It costs one question where there is none, as in nearly every sandbox. A table of
+// the name that does not bear the stack's mark is somebody else's.
+func readRulesets(nsfd int, p state.Place, stack string) ([]state.Object, error) {
+	c, err := openFilter()
+	if err != nil {
+		return nil, fmt.Errorf("opening a netfilter socket in %s: %w", p, err)
+	}
+	defer c.close()
+	name := state.TableName(stack)
+	live, err := c.readTable(context.Background(), name)
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EINVAL) && !c.speaksFilter() {
+		return nil, nil // no such table, or a kernel without nftables
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading nftables table %s in %s: %w", name, p, err)
+	}
+	if live.owner != stack {
+		return []state.Object{state.Foreign{K: state.RulesetKey(p, name), What: foreignTable(live.owner)}}, nil
+	}
+	live.Place = p
+	return []state.Object{live.Ruleset}, nil
+}
+
+func foreignTable(owner string) string {
+	if owner == "" {
+		return "an nftables table that cnmctl did not make"
+	}
+	return "the nftables table of stack " + owner
+}
+
+// applyRuleset creates, replaces or deletes a table in the namespace nsfd, which the
+// calling thread is in. It is one transaction: the old rules stand until the new ones do,
+// and when the kernel refuses one of the new ones, they go on standing.
+func applyRuleset(nsfd int, op state.Op) error {
+	r, ok := op.Object().(state.Ruleset)
+	if !ok {
+		return fmt.Errorf("%T is no ruleset", op.Object())
+	}
+	c, err := openFilter()
+	if err != nil {
+		return fmt.Errorf("opening a netfilter socket: %w", err)
+	}
+	defer c.close()
+	if err := c.checkOurs(r); err != nil {
+		return err
+	}
+	if op.Action == state.Delete {
+		return c.deleteTable(r.Table)
+	}
+	return c.replaceTable(r)
+}
+
+// checkOurs refuses to touch a table that has appeared under our name since the plan.
+func (c *filterConn) checkOurs(r state.Ruleset) error {
+	live, err := c.tableHead(r.Table)
+	if errors.Is(err, unix.ENOENT) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if live.owner != r.Mark.Stack {
+		return fmt.Errorf("there is %s of that name: %w", foreignTable(live.owner), unix.EEXIST)
+	}
+	return nil
+}
+
+func (c *filterConn) deleteTable(name string) error {
+	b := newTransaction(name)
+	b.begin("deleting the table", unix.NFT_MSG_DELTABLE, 0)
+	b.text(unix.NFTA_TABLE_NAME, name)
+	b.end()
+	err := c.commit(b)
+	if errors.Is(err, unix.ENOENT) {
+		return nil
+	}
+	return err
+}
+
+// replaceTable makes the table anew. It is added, with nothing in it, before it is
+// deleted, so that the deletion finds one.
+func (c *filterConn) replaceTable(r state.Ruleset) error {
+	b := newTransaction(r.Table)
+	b.addTable("")
+	b.begin("deleting the old table", unix.NFT_MSG_DELTABLE, 0)
+	b.text(unix.NFTA_TABLE_NAME, r.Table)
+	b.end()
+	b.addTable(state.StackMark(r.Mark.Stack))
+	for _, ch := range r.Chains {
+		b.addChain(ch)
+	}
+	for _, s := range r.Sets {
+		if err := b.addSet(s); err != nil {
+			return err
+		}
+	}
+	for _, ch := range r.Chains {
+		for i, rule := range ch.Rules {
+			if err := b.addRule(ch.Name, i, rule); err != nil {
+				return err
+			}
+		}
+	}
+	return c.commit(b)
+}
