@@ -1,0 +1,123 @@
+package planner
+
+import (
+	"fmt"
+
+	"github.com/cnmctl/cnmctl/state"
+)
+
+// StaleError reports that a saved plan no longer fits what there is.
+type StaleError struct {
+	// Key is the object that is not as the plan found it.
+	Key state.Key
+	// Field is the attribute that differs, "" when the object is gone or new.
+	Field string
+	// Then and Now are the attribute's values, "" for none.
+	Then, Now string
+	// What says what happened to the object as a whole.
+	What string
+	// More counts further objects that differ.
+	More int
+}
+
+// Error names the object and what of it differs.
+func (e *StaleError) Error() string {
+	text := "stale plan: " + e.Key.String()
+	if e.Field == "" {
+		text += " " + e.What
+	} else {
+		text += fmt.Sprintf(" has changed since: %s was %s and is %s", e.Field, orUnset(e.Then), orUnset(e.Now))
+	}
+	switch {
+	case e.More == 1:
+		text += ", and 1 other object has changed"
+	case e.More > 1:
+		text += fmt.Sprintf(", and %d other objects have changed", e.More)
+	}
+	return text + "; make a new plan"
+}
+
+// CheckStale compares by value what the plan's operations found with what is there now,
+// and returns a *StaleError for the first difference in the order of the plan. Objects
+// that the plan does not touch may have changed.
+func CheckStale(p *Plan, live state.World) error {
+	var first *StaleError
+	note := func(e *StaleError) {
+		switch {
+		case e == nil:
+		case first == nil:
+			first = e
+		default:
+			first.More++
+		}
+	}
+	replaced := p.replaced()
+	for _, op := range p.Ops {
+		switch op.Action {
+		case state.Create:
+			for _, o := range append([]state.Object{op.After}, op.Along...) {
+				if !replaced[o.Key()] {
+					note(staleNew(o.Key(), live))
+				}
+			}
+		default:
+			note(stale(op.Before, live))
+			for _, o := range op.Along {
+				note(stale(o, live))
+			}
+		}
+	}
+	if first == nil {
+		return nil
+	}
+	return first
+}
+
+// replaced are the keys that the plan deletes: if it makes them too, they are there now.
+func (p *Plan) replaced() map[state.Key]bool {
+	keys := map[state.Key]bool{}
+	for _, op := range p.Ops {
+		if op.Action == state.Delete {
+			keys[op.Key] = true
+			for _, o := range op.Along {
+				keys[o.Key()] = true
+			}
+		}
+	}
+	return keys
+}
+
+// staleNew compares an object that was not there.
+func staleNew(k state.Key, live state.World) *StaleError {
+	now, there := live[k]
+	if !there {
+		return nil
+	}
+	if f, ok := now.(state.Foreign); ok {
+		return &StaleError{Key: k, What: "is there now (" + f.What + ")"}
+	}
+	return &StaleError{Key: k, What: "is there now"}
+}
+
+// stale compares an object that was there, in both directions: an attribute may be new.
+func stale(then state.Object, live state.World) *StaleError {
+	now, there := live[then.Key()]
+	if !there {
+		return &StaleError{Key: then.Key(), What: "is gone"}
+	}
+	if _, ok := then.(state.Foreign); ok {
+		return nil // not ours to compare
+	}
+	if f, ok := now.(state.Foreign); ok {
+		return &StaleError{Key: then.Key(), What: "is not this stack's any more (" + f.What + ")"}
+	}
+	if d := state.Compare(then, now); !d.Same() {
+		f := d.Fields[0]
+		return &StaleError{Key: then.Key(), Field: f.Name, Then: f.New, Now: f.Old}
+	}
+	if d := state.Compare(now, then); !d.Same() {
+		f := d.Fields[0]
+		return &StaleError{Key: then.Key(), Field: f.Name, Then: f.Old, Now: f.New}
+	}
+	return nil
+}
