@@ -110,6 +110,10 @@ type Removal struct {
 // Allocator chooses what a configuration leaves open. Both steps are pure: they depend on
 // the topology and on what the allocator was told is held, and they change the records of
 // the topology in place. Errors point at the block's attributes.
+//
+// Moves must be in the topology before Networks is called, as they are written (a block or
+// a module stands for all that is in it): what a moved block holds is held under the
+// address that it had.
 type Allocator interface {
 	// Networks fills in subnets, gateways, names of devices. It is called once, when all
 	// networks are evaluated and before any expression sees their computed attributes.
