@@ -57,7 +57,7 @@ func (p *plot) refuses(ip netip.Addr) string {
 	name, reserved := p.reserved[ip]
 	switch {
 	case ip == p.gateway:
-		return "the gateway"
+		return "the gateway (write another one into the subnet to free it)"
 	case ip == p.network && ip.Is4():
 		return "the network's own address"
 	case ip == p.network:
