@@ -3,6 +3,7 @@ package applier
 import (
 	"errors"
 	"fmt"
+	"maps"
 
 	"github.com/cnmctl/cnmctl/planner"
 	"github.com/cnmctl/cnmctl/state"
@@ -12,13 +13,14 @@ import (
 // because of another one that is undone only now, so as long as a round mends something,
 // there is another one.
 func (r *run) rollback() error {
-	owed, err := r.wayBack()
+	want := withoutKept(r.opts.Before)
+	owed, err := r.wayBack(want)
 	if err != nil {
 		return fmt.Errorf("rolling back: %w; nothing was rolled back", err)
 	}
 	for len(owed.Ops) > 0 {
 		count, failure := r.waves(r.opts.Abort, RollingBack, owed)
-		left, err := r.verify(r.opts.Abort, r.opts.Before)
+		left, err := r.verify(r.opts.Abort, want)
 		if left == nil {
 			return r.gaveUp(errors.Join(failure, err), count.left(owed))
 		}
@@ -32,12 +34,23 @@ func (r *run) rollback() error {
 }
 
 // wayBack plans from what is there now to what was there before.
-func (r *run) wayBack() (*planner.Plan, error) {
+func (r *run) wayBack(want state.World) (*planner.Plan, error) {
 	now, err := r.read(r.opts.Abort)
 	if err != nil {
 		return nil, err
 	}
-	return planner.Restore(r.opts.Before, now)
+	return planner.Restore(want, now)
+}
+
+// withoutKept is the world without the host-wide switches that are turned on when needed
+// and never off, not by a rollback either: others may rely on them by now.
+func withoutKept(w state.World) state.World {
+	rest := maps.Clone(w)
+	maps.DeleteFunc(rest, func(_ state.Key, o state.Object) bool {
+		s, ok := o.(state.Sysctl)
+		return ok && s.Keep
+	})
+	return rest
 }
 
 // gaveUp notes what is left to be undone. Its own text stays short: the list is the
