@@ -117,12 +117,14 @@ func checkDynamic(b *hcl.Block, schema *Schema) hcl.Diagnostics {
 	return diags
 }
 
-// expanded is the body with its dynamic blocks made, for one instance.
-func (b *body) expanded(ctx *hcl.EvalContext) (*body, hcl.Diagnostics) {
-	if !b.dynamic {
+// expanded is the body with those dynamic blocks made that want accepts, for one instance.
+// The others may need what is not known yet.
+func (b *body) expanded(ctx *hcl.EvalContext, want func(name string) bool) (*body, hcl.Diagnostics) {
+	wanted := b.schema.wantedBlocks(want)
+	if !b.dynamic || len(wanted.Blocks) == 0 {
 		return b, nil
 	}
-	content, diags := dynblock.Expand(b.raw, ctx).Content(b.schema.hcl())
+	content, _, diags := dynblock.Expand(b.raw, ctx).PartialContent(wanted)
 	out := &body{schema: b.schema, attrs: b.attrs, raw: b.raw, end: b.end}
 	for _, inner := range content.Blocks {
 		p, more := openMade(inner, b.schema.block(inner.Type))
@@ -196,20 +198,32 @@ func (b *body) traversals(want func(name string) bool) []hcl.Traversal {
 
 // dynamicTraversals are the references in the nested blocks of a body with dynamic blocks.
 func dynamicTraversals(n dynblock.WalkVariablesNode, schema *Schema, want func(string) bool) []hcl.Traversal {
-	blocksOnly := &hcl.BodySchema{Blocks: schema.hcl().Blocks}
-	blocksOnly.Blocks = slices.DeleteFunc(blocksOnly.Blocks, func(b hcl.BlockHeaderSchema) bool { return !want(b.Type) })
-	out, children := n.Visit(blocksOnly)
+	wanted := schema.wantedBlocks(want)
+	if len(wanted.Blocks) == 0 {
+		return nil // Visit sees dynamic blocks of every type, wanted or not
+	}
+	out, children := n.Visit(wanted)
 	for _, child := range children {
-		out = append(out, wholeTraversals(child.Node, &schema.block(child.BlockTypeName).Schema)...)
+		if b := schema.block(child.BlockTypeName); b != nil && want(b.Name) {
+			out = append(out, wholeTraversals(child.Node, &b.Schema)...)
+		}
 	}
 	return out
+}
+
+// wantedBlocks are the nested blocks that want accepts, as the parser wants them.
+func (s *Schema) wantedBlocks(want func(name string) bool) *hcl.BodySchema {
+	blocks := slices.DeleteFunc(s.hcl().Blocks, func(b hcl.BlockHeaderSchema) bool { return !want(b.Type) })
+	return &hcl.BodySchema{Blocks: blocks}
 }
 
 // wholeTraversals are all references in a nested block of a body with dynamic blocks.
 func wholeTraversals(n dynblock.WalkVariablesNode, schema *Schema) []hcl.Traversal {
 	out, children := n.Visit(schema.hcl())
 	for _, child := range children {
-		out = append(out, wholeTraversals(child.Node, &schema.block(child.BlockTypeName).Schema)...)
+		if b := schema.block(child.BlockTypeName); b != nil {
+			out = append(out, wholeTraversals(child.Node, &b.Schema)...)
+		}
 	}
 	return out
 }

@@ -47,7 +47,7 @@ type reading struct {
 
 // read evaluates the attributes and nested blocks that want accepts.
 func (rd *reading) read(b *body, want func(string) bool) *values {
-	b, diags := b.expanded(rd.ctx)
+	b, diags := b.expanded(rd.ctx, want)
 	if rd.report(diags...); diags.HasErrors() {
 		rd.failed = true
 	}
@@ -104,7 +104,7 @@ func (rd *reading) argument(a *argument) cty.Value {
 		rd.reject(a, "Wrong type", "%q is %s: %s.", a.schema.Name, typeText(a.schema.Type), conversionError(err))
 		return cty.NilVal
 	}
-	if v.ContainsMarked() {
+	if v.IsMarked() || !v.Type().IsPrimitiveType() && v.ContainsMarked() {
 		var marks cty.ValueMarks
 		if v, marks = v.UnmarkDeep(); rd.marked(a, v, marks) {
 			return cty.NilVal
