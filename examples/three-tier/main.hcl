@@ -27,10 +27,7 @@ network "tier" {
   for_each = local.tiers
   name     = each.key
   internal = true
-  subnet {
-    cidr     = each.value.cidr
-    reserved = { router = local.router[each.key] }
-  }
+  subnet { cidr = each.value.cidr }
 }
 
 sandbox "router" {
