@@ -14,6 +14,9 @@ import (
 // the name that does not bear the stack's mark is somebody else's.
 func readRulesets(nsfd int, p state.Place, stack string) ([]state.Object, error) {
 	c, err := openFilter()
+	if errors.Is(err, unix.EPROTONOSUPPORT) {
+		return nil, nil // a kernel without netfilter
+	}
 	if err != nil {
 		return nil, fmt.Errorf("opening a netfilter socket in %s: %w", p, err)
 	}
@@ -99,7 +102,9 @@ func (c *filterConn) replaceTable(r state.Ruleset) error {
 	b.end()
 	b.addTable(state.StackMark(r.Mark.Stack))
 	for _, ch := range r.Chains {
-		b.addChain(ch)
+		if err := b.addChain(ch); err != nil {
+			return err
+		}
 	}
 	for _, s := range r.Sets {
 		if err := b.addSet(s); err != nil {

@@ -226,7 +226,7 @@ func (d *decompiler) mapStatement() bool {
 
 // field is what a run of loads brings into register 1.
 func (d *decompiler) field(loads []expr.Any) (state.Selector, bool) {
-	for _, f := range selectors() {
+	for _, f := range loadable {
 		c := &compiler{family: d.family()}
 		if c.load(f) == nil && sameExprs(loads, c.exprs) {
 			return f, true
@@ -235,8 +235,10 @@ func (d *decompiler) field(loads []expr.Any) (state.Selector, bool) {
 	return "", false
 }
 
-// selectors are all fields that can be loaded, in a fixed order.
-func selectors() []state.Selector {
+// loadable are all fields that can be loaded, in a fixed order.
+var loadable = loadableFields()
+
+func loadableFields() []state.Selector {
 	list := []state.Selector{state.DaddrType}
 	for f := range metaFields {
 		list = append(list, f)
@@ -310,11 +312,11 @@ func candidates(run []expr.Any) []state.Match {
 	var list []state.Match
 	switch last := run[len(run)-1].(type) {
 	case *expr.Lookup:
-		for _, f := range selectors() {
+		for _, f := range loadable {
 			list = append(list, state.Match{Selector: f, Not: last.Invert, Value: "@" + last.SetName})
 		}
 	case *expr.Cmp:
-		for _, f := range selectors() {
+		for _, f := range loadable {
 			if value, ok := decodeOperand(f, run, last.Data); ok {
 				list = append(list, state.Match{Selector: f, Not: last.Op == expr.CmpOpNeq, Value: value})
 			}

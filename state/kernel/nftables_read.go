@@ -122,7 +122,7 @@ func parseChain(body []byte) (table string, c state.Chain) {
 		case unix.NFTA_CHAIN_TYPE:
 			hook.Type = text(data)
 		case unix.NFTA_CHAIN_POLICY:
-			if be32(data) == 0 {
+			if be32(data) == policyDrop {
 				hook.Policy = state.Drop
 			}
 		case unix.NFTA_CHAIN_HOOK:
@@ -248,7 +248,7 @@ func parseSet(head []byte) (table string, s state.Set) {
 
 // withElements adds the elements, or keeps a set that is not like ours as it is.
 func withElements(s state.Set, head []byte, lists [][]byte) state.Set {
-	opaque := state.Set{Name: s.Name, Data: s.Data, Opaque: &state.OpaqueSet{Attrs: keepSet(head), Elements: lists}}
+	opaque := state.Set{Name: s.Name, Data: s.Data, Opaque: &state.OpaqueSet{Attrs: keepSet(head), Elements: inOrder(head, lists)}}
 	if s.Key == "" {
 		return opaque
 	}
@@ -265,6 +265,34 @@ func withElements(s state.Set, head []byte, lists [][]byte) state.Set {
 	}
 	slices.SortFunc(s.Elements, func(a, b state.Element) int { return cmp.Compare(a.Key, b.Key) })
 	return s
+}
+
+// inOrder sorts the elements of a hash table, which come in an order that is another each
+// time the table is made. The elements of intervals depend on their order, and have one.
+func inOrder(head []byte, lists [][]byte) [][]byte {
+	var flags uint32
+	attrs(head, func(typ uint16, data []byte) {
+		if typ == unix.NFTA_SET_FLAGS {
+			flags = be32(data)
+		}
+	})
+	if flags&unix.NFT_SET_INTERVAL != 0 {
+		return lists
+	}
+	var elements [][]byte
+	for _, list := range lists {
+		attrs(list, func(_ uint16, elem []byte) { elements = append(elements, elem) })
+	}
+	slices.SortFunc(elements, bytes.Compare)
+	var sorted [][]byte
+	for part := range slices.Chunk(elements, elementsPerMessage) {
+		var m message
+		for _, elem := range part {
+			m.attr(unix.NFTA_LIST_ELEM|unix.NLA_F_NESTED, elem)
+		}
+		sorted = append(sorted, m.b)
+	}
+	return sorted
 }
 
 // keepSet is what of a set's description the kernel takes back.

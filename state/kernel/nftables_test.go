@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cnmctl/cnmctl/state"
 	"github.com/cnmctl/cnmctl/state/kernel/kerneltest"
@@ -92,6 +93,204 @@ func TestRulesetRoundTrip(t *testing.T) {
 			t.Errorf("left behind:\n%s", left)
 		}
 	})
+}
+
+// small is a table with one of each.
+func small() state.Ruleset {
+	accept := state.Statement{Verb: state.Accept}
+	return state.Ruleset{
+		Place: state.Host, Table: "cnm_shop", Mark: state.Owner{Stack: "shop"},
+		Sets: []state.Set{{Name: "forward_to", Key: state.TypeIfName, Data: state.TypeVerdict,
+			Elements: []state.Element{{Key: "br0", Do: state.JumpTo("to-br0"), Owner: "network.front"}}}},
+		Chains: []state.Chain{
+			{Name: "forward", Hook: &state.Hook{Type: "filter", Hook: "forward", Policy: state.Accept},
+				Rules: []state.FilterRule{{Do: state.LookUp(state.OifName, "forward_to")}}},
+			{Name: "to-br0", Owner: "network.front", Rules: []state.FilterRule{
+				{Matches: []state.Match{state.FromLink("br0")}, Do: accept, Owner: "network.front"}}},
+		},
+	}
+}
+
+// TestRulesetDrift: what somebody else has done to our table is seen, and can be put back.
+func TestRulesetDrift(t *testing.T) {
+	h := kerneltest.NewHost(t)
+	for name, change := range map[string]string{
+		"rule with a counter":        "add rule inet cnm_shop forward counter accept",
+		"rule with an anonymous set": `add rule inet cnm_shop forward iifname { "a", "b" } tcp dport { 80, 443, 8000-8080 } drop`,
+		"rule with a limit and log":  `add rule inet cnm_shop to-br0 limit rate 5/second log prefix "x" drop comment "mine"`,
+		"rule with an anonymous map": "add rule inet cnm_shop to-br0 tcp dport vmap { 22 : accept, 23 : drop }",
+		"rule that we could write":   `add rule inet cnm_shop forward iifname "x" drop`,
+		"set with intervals":         "add set inet cnm_shop nets { type ipv4_addr; flags interval; elements = { 10.0.0.0/24, 10.9.0.1-10.9.0.7 }; }",
+		"set with timeouts":          "add set inet cnm_shop late { type ipv4_addr; timeout 1h; size 128; comment \"x\"; }",
+		"map to marks":               "add map inet cnm_shop marks { type ipv4_addr : mark; elements = { 10.0.0.1 : 7 }; }",
+		"element":                    `add element inet cnm_shop forward_to { "br1" : drop }`,
+		"element gone":               `delete element inet cnm_shop forward_to { "br0" }`,
+		"chain":                      "add chain inet cnm_shop mine { type filter hook input priority 5; policy drop; }",
+		"policy":                     "add chain inet cnm_shop forward { policy drop; }",
+		"flushed":                    "flush chain inet cnm_shop to-br0",
+	} {
+		h.Sub(name, func(t *testing.T) {
+			apply(t, small())
+			nft(t, change+"\n", "-f", "-")
+			changed := nft(t, "", "list", "ruleset")
+			drifted := read(t, "shop")
+			if state.Compare(small(), drifted).Same() {
+				t.Errorf("not seen:\n%s", changed)
+			}
+			apply(t, small())
+			sameTable(t, "repaired", small(), read(t, "shop"))
+			apply(t, drifted.(state.Ruleset))
+			if back := nft(t, "", "list", "ruleset"); back != changed {
+				t.Errorf("put back (-was +is)\n%s", cmp.Diff(changed, back))
+			}
+			sameTable(t, "put back", drifted, read(t, "shop"))
+		})
+	}
+	for name, change := range map[string]string{
+		"counter object": "add counter inet cnm_shop c",
+		"dormant":        "add table inet cnm_shop { flags dormant; }",
+	} {
+		h.Sub(name, func(t *testing.T) {
+			apply(t, small())
+			nft(t, change+"\n", "-f", "-")
+			if state.Compare(small(), read(t, "shop")).Same() {
+				t.Errorf("not seen:\n%s", nft(t, "", "list", "ruleset"))
+			}
+			apply(t, small())
+			sameTable(t, "repaired", small(), read(t, "shop"))
+		})
+	}
+	nft(t, "", "flush", "ruleset")
+}
+
+// TestForeignTable: a table of our name without our mark is nobody's but its owner's.
+func TestForeignTable(t *testing.T) {
+	h := kerneltest.NewHost(t)
+	for name, table := range map[string]string{
+		"without a mark":       "add table inet cnm_shop; add chain inet cnm_shop forward { type filter hook forward priority filter; }",
+		"with another":         `table inet cnm_shop { comment "mine"; }`,
+		"with another stack's": `table inet cnm_shop { comment "cnm:shop2"; }`,
+	} {
+		h.Sub(name, func(t *testing.T) {
+			nft(t, table+"\n", "-f", "-")
+			before := nft(t, "", "list", "ruleset")
+			if f, ok := read(t, "shop").(state.Foreign); !ok || f.K != small().Key() || f.What == "" {
+				t.Errorf("read as %+v", read(t, "shop"))
+			}
+			for _, op := range []state.Op{{Action: state.Create, After: small()}, {Action: state.Delete, Before: small()}} {
+				if err := applyRuleset(-1, op); err == nil || !strings.Contains(err.Error(), "there is") {
+					t.Errorf("%s: error %v", op.Action, err)
+				}
+			}
+			if after := nft(t, "", "list", "ruleset"); after != before {
+				t.Errorf("changed: %s", cmp.Diff(before, after))
+			}
+			nft(t, "", "flush", "ruleset")
+		})
+	}
+}
+
+// TestRulesetErrors: the error names the rule, and the old rules stand.
+func TestRulesetErrors(t *testing.T) {
+	h := kerneltest.NewHost(t)
+	masquerade := state.FilterRule{Do: state.Statement{Verb: state.Masquerade}, Owner: "network.front"}
+	for name, c := range map[string]struct {
+		break_ func(r *state.Ruleset)
+		want   string
+	}{
+		"the kernel refuses a rule": {func(r *state.Ruleset) {
+			r.Chains[0].Rules = append(r.Chains[0].Rules, masquerade, masquerade)
+		}, `adding rule 2 of chain forward (masquerade comment "network.front"): operation not supported`},
+		"a chain is missing": {func(r *state.Ruleset) {
+			r.Chains[1].Rules[0].Do = state.JumpTo("nowhere")
+		}, `adding rule 1 of chain to-br0 (iifname "br0" jump nowhere comment "network.front"): no such file or directory`},
+		"an element leads nowhere": {func(r *state.Ruleset) {
+			r.Sets[0].Elements[0].Do = state.JumpTo("nowhere")
+		}, `adding map forward_to, elements 1 to 1: no such file or directory`},
+		"a value is none": {func(r *state.Ruleset) {
+			r.Chains[1].Rules[0].Matches[0].Value = "a name that is too long"
+		}, `adding rule 1 of chain to-br0 (iifname "a name that is too long" accept comment "network.front"): "a name that is too long" is not the name of an interface`},
+		"a hook is none": {func(r *state.Ruleset) {
+			hook := *r.Chains[0].Hook
+			hook.Hook = "nowhere"
+			r.Chains[0].Hook = &hook
+		}, `adding chain forward: "nowhere" is not a hook`},
+	} {
+		h.Sub(name, func(t *testing.T) {
+			apply(t, small())
+			before := nft(t, "", "list", "ruleset")
+			r := small()
+			c.break_(&r)
+			err := applyRuleset(-1, state.Op{Action: state.Update, After: r})
+			if err == nil || err.Error() != c.want {
+				t.Errorf("error\n%v\nwant\n%s", err, c.want)
+			}
+			if after := nft(t, "", "list", "ruleset"); after != before {
+				t.Errorf("changed: %s", cmp.Diff(before, after))
+			}
+		})
+	}
+	nft(t, "", "flush", "ruleset")
+}
+
+// TestDeleteRulesetTwice: absence is success.
+func TestDeleteRulesetTwice(t *testing.T) {
+	kerneltest.NewHost(t)
+	for range 2 {
+		if err := applyRuleset(-1, state.Op{Action: state.Delete, Before: small()}); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// big is a table with n networks and n published ports.
+func big(n int) state.Ruleset {
+	r := small()
+	r.Sets[0].Elements = nil
+	ports := state.Set{Name: "published", Key: state.ProtoPort, Data: state.AddrPort4}
+	r.Chains = append(r.Chains[:1], state.Chain{Name: "prerouting", Hook: &state.Hook{Type: "nat", Hook: "prerouting", Priority: -100, Policy: state.Accept},
+		Rules: []state.FilterRule{{Matches: []state.Match{state.LocalDestination()}, Do: state.DNATByPort("published", false)}}})
+	for i := range n {
+		dev, owner := fmt.Sprintf("br%05d", i), fmt.Sprintf("network.front['a-rather-long-key-%05d']", i)
+		r.Sets[0].Elements = append(r.Sets[0].Elements, state.Element{Key: dev, Do: state.JumpTo("to-" + dev), Owner: owner})
+		ports.Elements = append(ports.Elements, state.Element{Key: fmt.Sprintf("tcp . %d", 10000+i), Data: "10.1.0.2 . 80", Owner: owner})
+		r.Chains = append(r.Chains, state.Chain{Name: "to-" + dev, Owner: owner, Rules: []state.FilterRule{
+			{Matches: []state.Match{state.FromLink(dev)}, Do: state.Statement{Verb: state.Accept}, Owner: owner},
+			{Matches: []state.Match{state.Established()}, Do: state.Statement{Verb: state.Accept}, Owner: owner},
+			{Do: state.Statement{Verb: state.Drop}, Owner: owner},
+		}})
+	}
+	r.Sets = append(r.Sets, ports)
+	return r
+}
+
+// TestBigRuleset: a transaction of thousands of messages goes through as one, and so does
+// the error about one of them.
+func TestBigRuleset(t *testing.T) {
+	kerneltest.NewHost(t)
+	r := big(1000)
+	start := time.Now()
+	apply(t, r)
+	written := time.Since(start)
+	start = time.Now()
+	live := read(t, "shop")
+	t.Logf("1000 networks and ports: written in %s, read in %s", written.Round(time.Millisecond), time.Since(start).Round(time.Millisecond))
+	sameTable(t, "big", r, live)
+	r.Chains[700].Rules[1].Do = state.JumpTo("nowhere")
+	if err := applyRuleset(-1, state.Op{Action: state.Update, After: r}); err == nil || !strings.Contains(err.Error(), "of chain to-br00698 (ct state") {
+		t.Errorf("error %v", err)
+	}
+	sameTable(t, "after the error", big(1000), read(t, "shop"))
+	nft(t, "", "flush", "ruleset")
+}
+
+func BenchmarkReadNoRuleset(b *testing.B) {
+	kerneltest.NewHost(b)
+	for b.Loop() {
+		if objects, err := readRulesets(-1, state.Host, "shop"); err != nil || len(objects) > 0 {
+			b.Fatal(objects, err)
+		}
+	}
 }
 
 func drawRuleset(t *rapid.T) state.Ruleset {

@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/cnmctl/cnmctl/state"
@@ -12,14 +13,15 @@ import (
 
 // What golang.org/x/sys/unix lacks of linux/netfilter/nf_tables.h.
 const (
-	nftaTableUserdata  = 6
-	nftaChainUserdata  = 12
-	nftaSetExpr        = 17
-	nftaSetExpressions = 18
-	nftaSetDescConcat  = 2
-	nftaSetField       = 1
-	nftTableDormant    = 1
-	nftSetConcat       = 0x80
+	nftaTableUserdata        = 6
+	nftaChainUserdata        = 12
+	nftaSetExpr              = 17
+	nftaSetExpressions       = 18
+	nftaSetDescConcat        = 2
+	nftaSetField             = 1
+	policyDrop, policyAccept = 0, 1 // NF_DROP and NF_ACCEPT of linux/netfilter.h
+	nftTableDormant          = 1
+	nftSetConcat             = 0x80
 )
 
 // The types of comments in user data (libnftnl/udata.h).
@@ -43,22 +45,23 @@ func (t *transaction) addTable(comment string) {
 // hooks are the numbers of enum nf_inet_hooks.
 var hooks = []string{"prerouting", "input", "forward", "output", "postrouting"}
 
-func (t *transaction) addChain(c state.Chain) {
-	t.begin("adding chain "+c.Name, unix.NFT_MSG_NEWCHAIN, unix.NLM_F_CREATE)
+func (t *transaction) addChain(c state.Chain) error {
+	what := "adding chain " + c.Name
+	t.begin(what, unix.NFT_MSG_NEWCHAIN, unix.NLM_F_CREATE)
 	t.text(unix.NFTA_CHAIN_TABLE, t.table)
 	t.text(unix.NFTA_CHAIN_NAME, c.Name)
 	if h := c.Hook; h != nil {
+		number := slices.Index(hooks, h.Hook)
+		if number < 0 {
+			return fmt.Errorf("%s: %q is not a hook", what, h.Hook)
+		}
 		t.nest(unix.NFTA_CHAIN_HOOK, func() {
-			for number, name := range hooks {
-				if name == h.Hook {
-					t.be32(unix.NFTA_HOOK_HOOKNUM, uint32(number))
-				}
-			}
+			t.be32(unix.NFTA_HOOK_HOOKNUM, uint32(number))
 			t.be32(unix.NFTA_HOOK_PRIORITY, uint32(int32(h.Priority)))
 		})
-		policy := uint32(1) // NF_ACCEPT
+		policy := uint32(policyAccept)
 		if h.Policy == state.Drop {
-			policy = 0
+			policy = policyDrop
 		}
 		t.be32(unix.NFTA_CHAIN_POLICY, policy)
 		t.text(unix.NFTA_CHAIN_TYPE, h.Type)
@@ -67,6 +70,7 @@ func (t *transaction) addChain(c state.Chain) {
 		t.attr(nftaChainUserdata, userdata.AppendString(nil, chainComment, c.Owner))
 	}
 	t.end()
+	return nil
 }
 
 // addRule adds a rule at the end of its chain.
