@@ -76,7 +76,7 @@ func (k *Kernel) try(ctx context.Context, f state.Feature) error {
 	}
 	defer c.close()
 	b := &batch{}
-	l := state.Link{Name: "probe", Type: state.LinkType(f)}
+	l := state.Link{Name: "probe-" + string(f), Type: state.LinkType(f)}
 	switch l.Type {
 	case state.Bridge:
 		newBridge(b, l, 0)
