@@ -1,0 +1,212 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/cnmctl/cnmctl/applier"
+	"github.com/cnmctl/cnmctl/planner"
+	ucli "github.com/urfave/cli/v2"
+)
+
+func applyCommand(env Env) *ucli.Command {
+	return &ucli.Command{
+		Name: "apply", ArgsUsage: "[PLANFILE]",
+		Usage: "Make what the configuration says",
+		Description: about(`Plans, shows the plan, asks, and does exactly what the plan says; then reads everything
+back and compares. When something fails, or at the first interrupt, what was there before is put back. With
+a plan file nothing is asked, and the plan is refused if what it was made from has changed since.`,
+			"cnmctl apply", "cnmctl apply -auto-approve -json", "cnmctl plan -out=p && cnmctl apply p"),
+		Flags: flags(varFlags(), scopeFlags(), []ucli.Flag{toggle("destroy", "destroy everything of the stack")},
+			runFlags(), lockFlags(), hostFlag(), streamFlags()),
+		Action: action(env, func(ctx context.Context, s *session) error {
+			return apply(ctx, s, s.Bool("destroy"))
+		}),
+	}
+}
+
+func destroyCommand(env Env) *ucli.Command {
+	return &ucli.Command{
+		Name:  "destroy",
+		Usage: "Remove everything that apply made",
+		Description: about(`Plans the removal of everything that belongs to the stack, shows it, asks and does it. What
+cnmctl did not make stays.`, "cnmctl destroy", `cnmctl destroy -target='sandbox.web["w0"]'`),
+		Flags: flags(varFlags(), scopeFlags(), runFlags(), lockFlags(), hostFlag(), stackFlag(), streamFlags()),
+		Action: action(env, func(ctx context.Context, s *session) error {
+			if err := s.arguments(0, 0); err != nil {
+				return err
+			}
+			return apply(ctx, s, true)
+		}),
+	}
+}
+
+// apply plans or reads a saved plan, and carries it out.
+func apply(ctx context.Context, s *session, destroy bool) error {
+	if err := s.arguments(0, 1); err != nil {
+		return err
+	}
+	if err := s.story(); err != nil {
+		return err
+	}
+	if file := s.Args().First(); file != "" {
+		return applySaved(ctx, s, file)
+	}
+	if err := checkApproval(s); err != nil {
+		return err
+	}
+	f := &flow{s: s, destroy: destroy}
+	if err := f.begin(); err != nil {
+		return err
+	}
+	unlock, err := s.lock(ctx, f.store, s.Command.Name)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if err := f.makePlan(ctx); err != nil {
+		return err
+	}
+	f.showPlan()
+	if !f.plan.Empty() && !s.Bool("auto-approve") {
+		q := askApply
+		if destroy {
+			q = askDestroy
+		}
+		yes, err := approve(ctx, s.env.Stdin, s.say.text, q)
+		if err != nil {
+			return err
+		}
+		if !yes {
+			return &exitError{Code: codeError, Err: errors.New("not approved, so nothing was changed")}
+		}
+	}
+	return f.execute(ctx)
+}
+
+// checkApproval fails at once when approval will be needed and cannot be had.
+func checkApproval(s *session) error {
+	if s.Bool("auto-approve") {
+		return nil
+	}
+	const remedy = "give -auto-approve, or apply a plan saved with 'cnmctl plan -out'"
+	if s.Bool("json") {
+		return fmt.Errorf("-json leaves nobody to ask for approval; %s", remedy)
+	}
+	if !s.Bool("input") {
+		return fmt.Errorf("-input=false forbids asking for approval; %s", remedy)
+	}
+	return nil
+}
+
+// execute carries the plan out and says how it went.
+func (f *flow) execute(ctx context.Context) error {
+	s := f.s
+	keep := s.String("on-failure") == "keep"
+	s.onInterrupt = func(n int) { s.say.interrupted(n, keep) }
+	view := newProgress(s.say.text)
+	told := &storyteller{stream: s.say.stream}
+	result, err := applier.Run(ctx, f.plan, f.targets(), applier.Options{
+		Before: f.before, Keep: keep, Abort: s.hard,
+		Events: func(e applier.Event) {
+			view.event(e)
+			told.event(e)
+			f.noteReset(e)
+			s.logEvent(e)
+		},
+	})
+	view.close()
+	f.phases = append(f.phases, result.Phases...)
+	f.result = result
+	if err != nil {
+		s.say.failedRun(result, err)
+		return quietly(exitCode(err))
+	}
+	s.say.done(f.plan, s.Command.Name == "destroy" || f.destroy)
+	f.showOutputs()
+	return nil
+}
+
+// targets are the kernel and the store, as the applier sees them.
+func (f *flow) targets() applier.Targets {
+	return applier.Targets{
+		Kernel: f.s.env.WrapKernel(f.kernel),
+		Store:  f.s.env.WrapStore(f.store),
+		Live:   f,
+		Settle: f.kernel.Settle,
+	}
+}
+
+// logEvent logs the end of each operation.
+func (s *session) logEvent(e applier.Event) {
+	if e.Op != nil && e.Ended {
+		s.log.Debug("operation", "stage", e.Stage, "action", e.Op.Action, "object", e.Op.Key.String(), "error", e.Err)
+	}
+}
+
+// done says that the run ended well.
+func (v *voice) done(plan *planner.Plan, destroy bool) {
+	c := plan.Count()
+	text := fmt.Sprintf("Apply complete! Resources: %d added, %d changed, %d destroyed.", c.Add, c.Change, c.Destroy)
+	if destroy {
+		text = fmt.Sprintf("Destroy complete! Resources: %d destroyed.", c.Destroy)
+	}
+	v.line("\n%s", v.paint(green, text))
+	v.stream.emit("info", "change_summary", text, map[string]any{"changes": map[string]any{
+		"add": c.Add, "change": c.Change, "remove": c.Destroy, "forget": c.Forget, "move": c.Move, "operation": operation(destroy),
+	}})
+}
+
+func operation(destroy bool) string {
+	if destroy {
+		return "destroy"
+	}
+	return "apply"
+}
+
+// interrupted answers an interrupt of a running apply.
+func (v *voice) interrupted(n int, keep bool) {
+	text := "Interrupt received. Stopping, and putting back what was there before... " +
+		"Interrupt again to stop at once."
+	switch {
+	case n > 1:
+		text = "Second interrupt: stopping at once. 'cnmctl plan' shows what is left to do."
+	case keep:
+		text = "Interrupt received. Stopping, and leaving what was done... Interrupt again to stop at once."
+	}
+	v.note("\n%s", text)
+	v.stream.emit("warn", "log", text, nil)
+}
+
+// failedRun says why the run failed, how far it got, and what that leaves.
+func (v *voice) failedRun(r applier.Result, err error) {
+	v.failure(err)
+	text := "Apply failed: " + r.String() + ". "
+	if errors.Is(err, applier.ErrInterrupted) {
+		text = "Apply interrupted: " + r.String() + ". "
+	}
+	switch {
+	case r.Kept:
+		text += "What was done is kept, as asked; 'cnmctl plan' shows what is left to do."
+	case r.RolledBack && r.Done+r.Failed == 0:
+		text += "Nothing was changed."
+	case r.RolledBack:
+		text += "Rolled back: everything is as it was before."
+	default:
+		text += fmt.Sprintf("The rollback did not finish; %d operations are left. "+
+			"'cnmctl apply' goes on from what is there.", len(r.Left))
+	}
+	left := make([]string, len(r.Left))
+	for i, op := range r.Left {
+		left[i] = string(op.Action) + " " + op.Key.String()
+	}
+	v.note("\n%s", text)
+	for _, l := range left {
+		v.note("  %s", l)
+	}
+	v.stream.emit("error", "apply_failed", text, map[string]any{
+		"done": r.Done, "failed": r.Failed, "not_tried": r.NotTried,
+		"rolled_back": r.RolledBack, "kept": r.Kept, "left": left,
+	})
+}

@@ -1,0 +1,414 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"time"
+
+	"github.com/cnmctl/cnmctl/applier"
+	"github.com/cnmctl/cnmctl/drivers"
+	"github.com/cnmctl/cnmctl/drivers/registry"
+	"github.com/cnmctl/cnmctl/planner"
+	"github.com/cnmctl/cnmctl/spec"
+	"github.com/cnmctl/cnmctl/state"
+	"github.com/cnmctl/cnmctl/state/kernel"
+	"github.com/cnmctl/cnmctl/state/local"
+	"github.com/hashicorp/hcl/v2"
+)
+
+// flow is the way that commands share: from the configuration, the store and the kernel
+// to a plan and its execution. Each step fills in what the next ones need; a command goes
+// as far as it has to.
+type flow struct {
+	s *session
+	// destroy: nothing is wanted.
+	destroy bool
+
+	// config and topology say what is wanted; nil for commands that need neither.
+	config   *spec.Config
+	topology *spec.Topology
+	stack    string
+	settings spec.Store
+	host     string
+
+	store  state.RecordStore
+	kernel *kernel.Kernel
+	// live is what the kernel holds, records what the store does, before both together.
+	live    *kernel.Live
+	records state.World
+	before  state.World
+	want    state.World
+	// outdated are settings of an earlier configuration, which have to be reset; reset
+	// tells which of them were.
+	outdated state.World
+	reset    map[state.Key]bool
+
+	plan   *planner.Plan
+	result applier.Result
+	phases []applier.Phase
+}
+
+// timed runs one step and notes how long it took.
+func (f *flow) timed(name string, step func() error) error {
+	start := time.Now()
+	err := step()
+	took := time.Since(start)
+	f.phases = append(f.phases, applier.Phase{Name: name, Took: took})
+	f.s.log.Debug("step", "name", name, "took", took, "error", err)
+	return err
+}
+
+// load reads the configuration in the current directory, and the settings in it.
+func (f *flow) load() error {
+	return f.timed("load the configuration", func() error {
+		vars := givenVars(f.s.Context)
+		config, diags := f.parse(vars)
+		if missing := config.MissingVariables(); len(missing) > 0 && f.s.mayAsk() && !diags.HasErrors() {
+			asked, err := f.s.askVariables(missing)
+			if err != nil {
+				return err
+			}
+			config, diags = f.parse(append(vars, asked...))
+		}
+		f.config, f.s.say.files = config, config.Files()
+		if diags.HasErrors() {
+			return diags
+		}
+		settings, diags := config.Settings()
+		if diags.HasErrors() {
+			return diags
+		}
+		f.stack, f.settings = settings.Stack, settings.Store
+		return nil
+	})
+}
+
+func (f *flow) parse(vars []spec.VarFlag) (*spec.Config, hcl.Diagnostics) {
+	return spec.Load(".", spec.Options{
+		Drivers: registry.Schemas(),
+		Version: version,
+		Environ: f.s.env.Environ(),
+		Vars:    vars,
+	})
+}
+
+var errNoStack = errors.New("there is no configuration here to take the stack's name from; " +
+	"give it with -stack=NAME, or another directory with -chdir=DIR")
+
+// identify finds out which stack is meant: the one that -stack names, or that of the
+// configuration.
+func (f *flow) identify() error {
+	if f.stack = f.s.String("stack"); f.stack != "" {
+		f.settings.Type = "local"
+		return nil
+	}
+	if files, err := spec.SourceFiles("."); err == nil && len(files) == 0 {
+		return errNoStack
+	}
+	return f.load()
+}
+
+// open opens the stack's store and the kernel, and changes neither.
+func (f *flow) open() (err error) {
+	if f.host, err = hostName(f.s.String("host"), f.s.env.Getenv); err != nil {
+		return err
+	}
+	if f.settings.Type != "local" {
+		return fmt.Errorf("opening the store of stack %s: this cnmctl has no store %q", f.stack, f.settings.Type)
+	}
+	store, err := local.Open(local.Options{Stack: f.stack, Path: f.settings.Config["path"]})
+	if err != nil {
+		return err
+	}
+	f.store = store
+	f.s.closers = append(f.s.closers, store)
+	k, err := kernel.Open(kernel.Config{Stack: f.stack})
+	if err != nil {
+		return err
+	}
+	f.kernel = k
+	f.s.closers = append(f.s.closers, k)
+	return nil
+}
+
+// look reads what is there.
+func (f *flow) look(ctx context.Context) error {
+	err := f.timed("read the store", func() (err error) {
+		f.records, err = f.store.Snapshot(ctx)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	err = f.timed("read the kernel", func() (err error) {
+		f.live, err = f.kernel.Snapshot(ctx)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	f.join()
+	return nil
+}
+
+// join makes one world of what store and kernel hold.
+func (f *flow) join() {
+	f.before = maps.Clone(f.records)
+	if f.before == nil {
+		f.before = state.World{}
+	}
+	maps.Copy(f.before, f.live.World)
+}
+
+// find opens what is there of a stack.
+func (f *flow) find(ctx context.Context) error {
+	if err := f.identify(); err != nil {
+		return err
+	}
+	if err := f.open(); err != nil {
+		return err
+	}
+	return f.look(ctx)
+}
+
+// evaluate finds out what is wanted, to the last address, as far as it can be known from
+// what is held. All mistakes in the configuration are reported together.
+func (f *flow) evaluate() error {
+	return f.timed("evaluate and allocate", func() error {
+		var held planner.Held
+		if f.live != nil {
+			held = planner.HeldFrom(f.records, f.live.World, nil, planner.Facts{
+				HostRoutes: f.live.HostRoutes, Nameservers: f.live.Nameservers, Links: f.live.Links,
+			})
+		}
+		topology, diags := f.config.Evaluate(planner.NewAllocator(registry.Traits(), held))
+		f.topology = topology
+		diags = append(diags, drivers.Validate(topology, registry.All())...)
+		if diags.HasErrors() {
+			return diags
+		}
+		f.s.say.diagnostics(diags)
+		return nil
+	})
+}
+
+// expand lowers what is wanted to objects, and finds the settings of what was wanted
+// before: nothing in the kernel tells that they are ours.
+func (f *flow) expand() error {
+	return f.timed("expand into objects", func() (err error) {
+		f.want, err = drivers.Expand(f.stack, f.host, drivers.RecordsOf(f.topology), registry.All())
+		if err != nil {
+			return err
+		}
+		past, err := drivers.Expand(f.stack, f.host, recordsIn(f.records), registry.All())
+		if err != nil {
+			// Records of drivers that this cnmctl does not know are of no help here.
+			f.s.log.Warn("expanding the records", "error", err)
+			return nil
+		}
+		f.outdated = state.World{}
+		for k, o := range past {
+			if s, ok := o.(state.Sysctl); ok && !s.Keep && f.want[k] == nil {
+				f.outdated[k] = s
+			}
+		}
+		return nil
+	})
+}
+
+// recordsIn are the records in a world.
+func recordsIn(w state.World) drivers.Records {
+	var r drivers.Records
+	for _, k := range w.Keys() {
+		switch o := w[k].(type) {
+		case state.Network:
+			r.Networks = append(r.Networks, o)
+		case state.Sandbox:
+			r.Sandboxes = append(r.Sandboxes, o)
+		case state.Endpoint:
+			r.Endpoints = append(r.Endpoints, o)
+		}
+	}
+	return r
+}
+
+// probe checks that the kernel has what the wanted objects need, and reads the settings
+// among them, which are not in a snapshot.
+func (f *flow) probe(ctx context.Context) error {
+	return f.timed("probe the kernel", func() error {
+		if err := f.kernel.Probe(ctx, state.Features(f.want)); err != nil {
+			return err
+		}
+		if err := f.kernel.ReadSysctls(ctx, f.live.World, f.want, f.outdated); err != nil {
+			return err
+		}
+		f.join()
+		return nil
+	})
+}
+
+// diff plans the way from what is there to what is wanted.
+func (f *flow) diff(opts planner.Options) error {
+	return f.timed("plan", func() error {
+		opts.Stack = f.stack
+		plan, diags := planner.Diff(f.before, f.want, opts)
+		if diags.HasErrors() {
+			return diags
+		}
+		f.plan = plan
+		f.s.say.diagnostics(diags)
+		return nil
+	})
+}
+
+// begin reads the configuration and opens what it is about. A destroy needs no more of it
+// than the stack's name.
+func (f *flow) begin() error {
+	var err error
+	if f.destroy {
+		err = f.identify()
+	} else {
+		err = f.load()
+	}
+	if err != nil {
+		return err
+	}
+	if err := f.open(); err != nil {
+		return f.preferMistakes(err)
+	}
+	return nil
+}
+
+// preferMistakes reports mistakes in the configuration rather than why the kernel could
+// not be looked at: they would come up next.
+func (f *flow) preferMistakes(err error) error {
+	if f.destroy || f.config == nil {
+		return err
+	}
+	if mistakes := f.evaluate(); mistakes != nil {
+		return mistakes
+	}
+	return err
+}
+
+// makePlan reads what is there and plans the way to what is wanted.
+func (f *flow) makePlan(ctx context.Context) error {
+	if err := f.look(ctx); err != nil {
+		return f.preferMistakes(err)
+	}
+	opts := planner.Options{Destroy: f.destroy}
+	f.want = state.World{}
+	if !f.destroy {
+		if err := f.evaluate(); err != nil {
+			return err
+		}
+		if err := f.expand(); err != nil {
+			return err
+		}
+		opts = planner.OptionsFrom(f.topology)
+	}
+	if err := f.probe(ctx); err != nil {
+		return err
+	}
+	if err := f.restrict(); err != nil {
+		return err
+	}
+	opts.Replace = addresses(f.s.StringSlice("replace"))
+	return f.diff(opts)
+}
+
+// restrict applies -target and -exclude.
+func (f *flow) restrict() error {
+	want, diags := planner.Targets(f.before, f.want,
+		addresses(f.s.StringSlice("target")), addresses(f.s.StringSlice("exclude")))
+	if diags.HasErrors() {
+		return diags
+	}
+	f.want = want
+	f.s.say.diagnostics(diags)
+	return nil
+}
+
+func addresses(texts []string) []state.Address {
+	var list []state.Address
+	for _, t := range texts {
+		list = append(list, state.Address(t))
+	}
+	return list
+}
+
+// Snapshot reads store and kernel anew, with the settings that the plan manages: the
+// applier's view of the world. An outdated setting that was reset is no longer ours.
+func (f *flow) Snapshot(ctx context.Context) (state.World, error) {
+	world, err := f.store.Snapshot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	live, err := f.kernel.Snapshot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.kernel.ReadSysctls(ctx, live.World, f.want, f.before); err != nil {
+		return nil, err
+	}
+	for k := range f.reset {
+		delete(live.World, k)
+	}
+	world = maps.Clone(world)
+	maps.Copy(world, live.World)
+	return world, nil
+}
+
+// noteReset remembers which settings were reset: once they are, nothing tells them from
+// those that were never touched.
+func (f *flow) noteReset(e applier.Event) {
+	if e.Op == nil || !e.Ended || e.Err != nil || e.Op.Key.Kind != state.KindSysctl {
+		return
+	}
+	if f.reset == nil {
+		f.reset = map[state.Key]bool{}
+	}
+	if e.Op.Action == state.Delete {
+		f.reset[e.Op.Key] = true
+	} else {
+		delete(f.reset, e.Op.Key)
+	}
+}
+
+// knownAddresses lists the addresses of blocks for the shell's completion, of one kind or
+// all: what the configuration says, and what is there. It is silent about errors.
+func knownAddresses(ctx context.Context, s *session, kind string) []string {
+	f := &flow{s: s}
+	if f.identify() != nil || f.open() != nil {
+		return nil
+	}
+	if f.look(ctx) != nil {
+		f.live = nil
+	}
+	var all []state.Address
+	if f.before != nil {
+		all = ownersOf(f.before)
+	}
+	if f.config != nil {
+		f.topology, _ = f.config.Evaluate(planner.NewAllocator(registry.Traits(), planner.Held{}))
+		r := drivers.RecordsOf(f.topology)
+		for _, n := range r.Networks {
+			all = append(all, n.Mark.Address)
+		}
+		for _, b := range r.Sandboxes {
+			all = append(all, b.Mark.Address)
+		}
+		for _, e := range r.Endpoints {
+			all = append(all, e.Mark.Address)
+		}
+	}
+	var names []string
+	for _, a := range all {
+		if is, _ := blockKind(a); kind == "" || is == kind {
+			names = append(names, string(a))
+		}
+	}
+	return names
+}

@@ -1,0 +1,101 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+
+	ucli "github.com/urfave/cli/v2"
+)
+
+// session is one run of one command.
+type session struct {
+	*ucli.Context
+	env Env
+	say *voice
+	log *slog.Logger
+	// hard is cancelled by the second interrupt; the first one cancels the context that
+	// commands get.
+	hard context.Context
+	// onInterrupt says what the next interrupt means at this point of the run.
+	onInterrupt func(n int)
+	closers     []io.Closer
+}
+
+// action makes a command of run.
+func action(env Env, run func(context.Context, *session) error) ucli.ActionFunc {
+	return func(c *ucli.Context) error {
+		s := &session{Context: c, env: env, onInterrupt: func(int) {}}
+		defer s.close()
+		if err := s.open(); err != nil {
+			return err
+		}
+		signals := watchSignals(func(n int) { s.onInterrupt(n) })
+		defer signals.stop()
+		s.hard = signals.hard
+		s.log.Info("begin", "command", c.Command.FullName(), "version", version)
+		err := run(signals.soft, s)
+		s.log.Info("end", "error", err, "code", exitCode(err))
+		if err == nil {
+			return nil
+		}
+		s.say.failure(err)
+		return quietly(exitCode(err))
+	}
+}
+
+// open prepares what every command needs.
+func (s *session) open() error {
+	log, closer, err := openLog(s.env)
+	if err != nil {
+		return err
+	}
+	s.log, s.closers = log, append(s.closers, closer)
+	s.say = newVoice(s.env, s.Bool("no-color"), s.Bool("compact-warnings"))
+	return nil
+}
+
+// story makes the session speak in JSON lines too, if asked for.
+func (s *session) story() error {
+	if s.Bool("json") {
+		s.say.stream = newStream(s.env.Stdout)
+		s.say.text, s.say.notes = io.Discard, io.Discard
+		return nil
+	}
+	if path := s.String("json-into"); path != "" {
+		f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+		if err != nil {
+			return fmt.Errorf("opening the file of -json-into: %w", err)
+		}
+		s.closers = append(s.closers, f)
+		s.say.stream = newStream(f)
+	}
+	return nil
+}
+
+func (s *session) close() {
+	for _, c := range s.closers {
+		c.Close()
+	}
+}
+
+// arguments checks how many arguments there are; most < 0: any number.
+func (s *session) arguments(least, most int) error {
+	n := s.NArg()
+	switch {
+	case n < least:
+		return s.misuse(fmt.Errorf("%s is missing", s.Command.ArgsUsage))
+	case most >= 0 && n > most && most == 0:
+		return s.misuse(fmt.Errorf("unexpected argument %q", s.Args().First()))
+	case most >= 0 && n > most:
+		return s.misuse(fmt.Errorf("too many arguments: %q", s.Args().Slice()[most:]))
+	}
+	return nil
+}
+
+// misuse is an error in how the command was called.
+func (s *session) misuse(err error) error {
+	return fmt.Errorf("%w\n\nUsage: %s", err, usageOf(s.Command))
+}
