@@ -13,6 +13,9 @@ import (
 // File names that begin and end so are on their way to their real name.
 const tempPrefix, tempSuffix = ".", ".cnm"
 
+// headSize is as much of a file as holds its mark.
+const headSize = 512
+
 func tempName(name string) string { return tempPrefix + name + tempSuffix }
 
 func isTemp(name string) bool {
@@ -134,7 +137,7 @@ func readMarked(dir int, name, stack string) (string, error) {
 	}
 	f := os.NewFile(uintptr(fd), name)
 	defer f.Close()
-	head := make([]byte, 512)
+	head := make([]byte, headSize)
 	n, _ := f.ReadAt(head, 0)
 	if of, marked := fileMark(string(head[:n])); !marked || of != stack {
 		return string(head[:n]), nil

@@ -84,9 +84,24 @@ func (w *writer) put(op state.Op, content, temp, path string) error {
 
 // mine reports that the file may be written over: it bears our mark, or is not there.
 func (w *writer) mine(path string) bool {
-	content, err := readMarked(unix.AT_FDCWD, path, w.stack)
+	content, err := readHead(path)
 	stack, marked := fileMark(content)
 	return err == nil && (content == "" || marked && stack == w.stack)
+}
+
+// readHead reads the beginning of a file, "" when there is none.
+func readHead(path string) (string, error) {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
+	if err == unix.ENOENT || err == unix.ENOTDIR {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	defer unix.Close(fd)
+	var head [headSize]byte
+	n, err := unix.Pread(fd, head[:], 0)
+	return string(head[:max(n, 0)]), err
 }
 
 // remove deletes a file of ours, and its directory when that is empty. Somebody else's

@@ -138,6 +138,9 @@ func (k *Kernel) at(p state.Place) (*place, error) {
 // keep remembers an open socket of a place, and lets another one go when there are too
 // many.
 func (k *Kernel) keep(p state.Place, c *conn, ino uint64) *place {
+	if known := k.places[p]; known != nil && known.conn == c {
+		return known
+	}
 	k.forget(p)
 	for other := range k.places {
 		if len(k.places) < k.maxOpen {

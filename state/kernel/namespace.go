@@ -37,6 +37,24 @@ func (k *Kernel) spaceOwner(links []link) (owner state.Owner, ours bool) {
 	return state.Owner{}, false
 }
 
+// whose asks a namespace for its owner.
+func (k *Kernel) whose(fd int) (owner state.Owner, ours bool, err error) {
+	err = excursion(func() error {
+		if err := enter(fd); err != nil {
+			return err
+		}
+		c, err := openConn(k.buffers)
+		if err != nil {
+			return err
+		}
+		defer c.close()
+		links, err := c.links(noCancel)
+		owner, ours = k.spaceOwner(links)
+		return err
+	})
+	return owner, ours, err
+}
+
 // foreignSpace says what a namespace is that is not ours.
 func foreignSpace(owner state.Owner) string {
 	if owner.Stack != "" {
@@ -132,7 +150,6 @@ func (k *Kernel) makeStub(path string, mark state.Owner) error {
 // dropNamespace takes the name away; the kernel then deletes the namespace in the
 // background, unless a process is still in it.
 func (k *Kernel) dropNamespace(name string) error {
-	k.forget(state.Netns(name))
 	path := filepath.Join(k.netnsDir, name)
 	if err := unix.Unmount(path, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW); err != nil && err != unix.EINVAL && err != unix.ENOENT {
 		return &os.PathError{Op: "unmount", Path: path, Err: err}

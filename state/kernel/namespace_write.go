@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/cnmctl/cnmctl/state"
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 )
 
@@ -70,27 +72,83 @@ func (r *run) replaceStub(i int, n state.Namespace) error {
 	return r.createNamespaces([]int{i})
 }
 
+// unmounters is how many threads unmount at once. Each unmount waits for an RCU grace
+// period, and they can wait for the same one.
+const unmounters = 8
+
 // deleteNamespaces unmounts the namespaces and removes their files. The kernel takes what
 // is in them down in the background; Settle waits for it.
 func (r *run) deleteNamespaces(ops []int) error {
 	if err := r.watchDoomed(ops); err != nil {
 		return err
 	}
-	for _, i := range ops {
+	for part := range slices.Chunk(ops, batchSize) {
 		if err := r.ctx.Err(); err != nil {
 			return err
 		}
-		n := r.wave[i].Before.(state.Namespace)
-		err := r.dropNamespace(n.Name)
-		if err == nil {
-			err = r.dropEtc(n.Name)
+		errs := make([]error, len(part))
+		var group errgroup.Group
+		group.SetLimit(unmounters)
+		for at, i := range part {
+			name := r.wave[i].Key.Name
+			known := r.places[state.Netns(name)]
+			group.Go(func() error {
+				errs[at] = r.deleteNamespace(name, known)
+				return nil
+			})
 		}
-		r.report(i, err)
+		_ = group.Wait()
+		for at, i := range part {
+			r.forget(state.Netns(r.wave[i].Key.Name))
+			r.report(i, errs[at])
+		}
 		if r.first != nil {
 			return nil
 		}
 	}
 	return r.removeNetnsDir()
+}
+
+// deleteNamespace deletes one namespace. The open socket that is known of it would keep it
+// alive, so it goes first.
+func (k *Kernel) deleteNamespace(name string, known *place) error {
+	if err := k.checkOurs(name, known); err != nil {
+		return err
+	}
+	if known != nil {
+		known.conn.close()
+	}
+	if err := k.dropNamespace(name); err != nil {
+		return err
+	}
+	return k.dropEtc(name)
+}
+
+// checkOurs sees to it that the name still stands for what was read or made under it.
+func (k *Kernel) checkOurs(name string, known *place) error {
+	path := filepath.Join(k.netnsDir, name)
+	fd, err := openNetns(path)
+	if isAny(err, unix.ENOENT) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	if !isNetns(fd) {
+		if owner, marked := markOf(fd); !marked || owner.Stack != k.stack {
+			return fmt.Errorf("%s is a file that cnmctl did not make: remove it", path)
+		}
+		return nil
+	}
+	if known != nil && known.ino == inode(fd) {
+		return nil
+	}
+	owner, ours, err := k.whose(fd)
+	if err == nil && !ours {
+		err = fmt.Errorf("the name stands for %s by now; plan again", foreignSpace(owner))
+	}
+	return err
 }
 
 // lockNetnsDir makes the netns directory as `ip netns add` does, if it is not there, and

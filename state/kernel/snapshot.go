@@ -171,7 +171,9 @@ func (k *Kernel) readNamespaces(ctx context.Context, names []string, world state
 	for i, r := range found {
 		switch {
 		case r != nil && err != nil:
-			r.conn.close() // nil for a stub
+			if k.places[r.place] == nil || k.places[r.place].conn != r.conn {
+				r.conn.close() // nil for a stub
+			}
 		case r != nil:
 			spaces = append(spaces, r)
 		case foreign[i] != "":
@@ -217,14 +219,17 @@ func (k *Kernel) readNamespace(ctx context.Context, name string, host *conn) (_ 
 		return nil, "", err
 	}
 	r := &reading{place: state.Netns(name), ino: inode(fd)}
-	if r.conn, err = openConn(k.buffers); err != nil {
+	if known := k.places[r.place]; known != nil && known.ino == r.ino {
+		r.conn = known.conn
+	} else if r.conn, err = openConn(k.buffers); err != nil {
 		return nil, "", err
+	} else {
+		defer func() {
+			if err != nil || foreign != "" {
+				r.conn.close()
+			}
+		}()
 	}
-	defer func() {
-		if err != nil || foreign != "" {
-			r.conn.close()
-		}
-	}()
 	if r.on.links, err = r.conn.links(ctx); err != nil {
 		return nil, "", err
 	}
