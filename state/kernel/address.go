@@ -16,6 +16,12 @@ const (
 	ifaProtoKernel = 3
 )
 
+// ownLoopback4 and ownLoopback6 are what every lo has.
+var (
+	ownLoopback4 = netip.MustParsePrefix("127.0.0.1/8")
+	ownLoopback6 = netip.MustParsePrefix("::1/128")
+)
+
 // ipAddress is what a dump says of one address.
 type ipAddress struct {
 	index  int32
@@ -57,6 +63,8 @@ func parseAddress(b []byte) ipAddress {
 func (a ipAddress) object(p state.Place, on *held, stack string) state.Object {
 	o := state.IPAddress{Place: p, Link: on.name(a.index), Prefix: a.prefix, Mark: on.owner(a.index)}
 	switch {
+	case o.Link == "lo" && (a.prefix == ownLoopback4 || a.prefix == ownLoopback6):
+		return nil // the kernel gives them to lo when it comes up, IPv4 without a protocol
 	case on.ours(a.index) && (a.proto == 0 || a.proto > ifaProtoKernel):
 		return o
 	case a.proto == state.Protocol(stack):
