@@ -120,8 +120,11 @@ func checkDynamic(b *hcl.Block, schema *Schema) hcl.Diagnostics {
 // expanded is the body with those dynamic blocks made that want accepts, for one instance.
 // The others may need what is not known yet.
 func (b *body) expanded(ctx *hcl.EvalContext, want func(name string) bool) (*body, hcl.Diagnostics) {
+	if !b.dynamic {
+		return b, nil
+	}
 	wanted := b.schema.wantedBlocks(want)
-	if !b.dynamic || len(wanted.Blocks) == 0 {
+	if len(wanted.Blocks) == 0 {
 		return b, nil
 	}
 	content, _, diags := dynblock.Expand(b.raw, ctx).PartialContent(wanted)

@@ -33,7 +33,7 @@ func (i *instance) declaration() Decl {
 
 // usable are the instances of a kind that have a record without faults.
 func (r *run) usable(kind string) []*instance {
-	return slices.DeleteFunc(r.instances(kind), func(i *instance) bool { return !i.read || i.failed })
+	return slices.DeleteFunc(slices.Clone(r.instances(kind)), func(i *instance) bool { return !i.read || i.failed })
 }
 
 // firsts remembers who took something first.

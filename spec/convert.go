@@ -2,7 +2,9 @@ package spec
 
 import (
 	"encoding/json"
+	"math/big"
 	"net/netip"
+	"strconv"
 
 	"github.com/cnmctl/cnmctl/state"
 	"github.com/zclconf/go-cty/cty"
@@ -112,7 +114,7 @@ func options(schema *Schema, v *values) (state.Options, error) {
 		if val == cty.NilVal || val.IsNull() {
 			continue
 		}
-		text, err := ctyjson.Marshal(val, val.Type())
+		text, err := jsonValue(val)
 		if err != nil {
 			return nil, err
 		}
@@ -127,6 +129,17 @@ func options(schema *Schema, v *values) (state.Options, error) {
 		}
 	}
 	return out, nil
+}
+
+// jsonValue is a value as JSON. Whole numbers go the short way: the long one computes with
+// hundreds of digits.
+func jsonValue(v cty.Value) (json.RawMessage, error) {
+	if v.Type() == cty.Number {
+		if n, accuracy := v.AsBigFloat().Int64(); accuracy == big.Exact {
+			return strconv.AppendInt(nil, n, 10), nil
+		}
+	}
+	return ctyjson.Marshal(v, v.Type())
 }
 
 // blockOptions adds the nested blocks of one type: an object if there can be one only,

@@ -110,7 +110,7 @@ func (i *instance) endpointValue() cty.Value {
 func (i *instance) lateValue(name string, t cty.Type, value func() cty.Value) cty.Value {
 	for _, late := range i.late {
 		if late == name {
-			return pending(t, i.blockAddress(), name)
+			return i.scope.pending(t, i.block, name)
 		}
 	}
 	return value()

@@ -11,7 +11,8 @@ import (
 func (c *Config) newRun() *run {
 	r := &run{
 		c: c, top: &Topology{}, networks: map[state.Address]*instance{},
-		sandboxes: map[state.Address]*instance{}, hosts: map[string]*instance{},
+		sandboxes: map[state.Address]*instance{}, hosts: map[string]*instance{}, ordered: map[string][]*instance{},
+		unknowns: map[pendingMark]cty.Value{},
 	}
 	r.root = newScope(r, c.root, nil)
 	return r
@@ -97,8 +98,11 @@ func (r *run) objectsOf(kind string, f func(*scope, *object)) {
 	}
 }
 
-// instances are those of a kind that could be expanded.
+// instances are those of a kind that could be expanded, in order of address.
 func (r *run) instances(kind string) []*instance {
+	if list, ok := r.ordered[kind]; ok {
+		return list
+	}
 	var out []*instance
 	r.objectsOf(kind, func(s *scope, o *object) {
 		if x := s.blocks[kind+"."+o.name]; x != nil {
@@ -106,14 +110,14 @@ func (r *run) instances(kind string) []*instance {
 		}
 	})
 	slices.SortFunc(out, func(a, b *instance) int { return CompareAddresses(a.addr, b.addr) })
+	r.ordered[kind] = out
 	return out
 }
 
 // force evaluates all blocks of a kind and reports what cannot be known in time.
 func (r *run) force(kind string) {
 	r.objectsOf(kind, func(s *scope, o *object) {
-		v := s.resolve(reference{root: kind, name: o.name, at: o.header})
-		if s.blocks[kind+"."+o.name] == nil {
+		if x, v := s.prepare(o, o.header); x == nil {
 			s.unexpanded(o.body, v, join(s.path, state.Address(kind+"."+o.name)))
 		}
 	})

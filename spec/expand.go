@@ -62,10 +62,7 @@ func (s *scope) eachElements(a *argument) ([]element, cty.Value, bool) {
 		return nil, s.bad(a, ctx, "Invalid for_each", "The value is null. For no instances use an empty map: {}."), false
 	case t.IsMapType() || t.IsObjectType():
 	case t.IsSetType():
-		if !bare.IsWhollyKnown() {
-			return nil, val, false
-		}
-		if t.ElementType() != cty.String && bare.LengthInt() > 0 {
+		if t.ElementType() != cty.String && bare.Length().IsKnown() && bare.LengthInt() > 0 {
 			return nil, s.bad(a, ctx, "Invalid for_each", "The value is a set of %s, but instances are named by text. Use a set of strings or a map.", t.ElementType().FriendlyName()), false
 		}
 	case t.IsTupleType() || t.IsListType():
@@ -73,21 +70,39 @@ func (s *scope) eachElements(a *argument) ([]element, cty.Value, bool) {
 	default:
 		return nil, s.bad(a, ctx, "Invalid for_each", "The value is a %s, but it must be a map or a set of strings.", t.FriendlyName()), false
 	}
+	if t.IsSetType() {
+		return s.setElements(a, ctx, val)
+	}
 	list := make([]element, 0, bare.LengthInt())
 	for it := bare.ElementIterator(); it.Next(); {
 		k, v := it.Element()
-		if k.IsNull() {
-			return nil, s.bad(a, ctx, "Invalid for_each", "The set holds null. Take it out, as in [for s in … : s if s != null]."), false
-		}
-		k, _ = k.Unmark()
-		key := k.AsString()
-		if t.IsSetType() {
-			v = k
-		}
-		each := cty.ObjectVal(map[string]cty.Value{"key": k, "value": v})
-		list = append(list, element{key: key, addr: "[" + quoteKey(key) + "]", vars: map[string]cty.Value{"each": each}})
+		list = append(list, keyed(k, v))
 	}
 	return list, cty.NilVal, true
+}
+
+// setElements are the instances for a set of strings, in order.
+func (s *scope) setElements(a *argument, ctx *hcl.EvalContext, val cty.Value) ([]element, cty.Value, bool) {
+	bare, _ := val.Unmark()
+	var list []element
+	for it := bare.ElementIterator(); it.Next(); {
+		k, _ := it.Element()
+		switch k, _ = k.Unmark(); {
+		case !k.IsKnown():
+			return nil, val, false
+		case k.IsNull():
+			return nil, s.bad(a, ctx, "Invalid for_each", "The set holds null. Take it out, as in [for s in … : s if s != null]."), false
+		}
+		list = append(list, keyed(k, k))
+	}
+	return list, cty.NilVal, true
+}
+
+// keyed is the instance with a key.
+func keyed(k, v cty.Value) element {
+	k, _ = k.Unmark()
+	each := cty.ObjectVal(map[string]cty.Value{"key": k, "value": v})
+	return element{key: k.AsString(), addr: "[" + quoteKey(k.AsString()) + "]", vars: map[string]cty.Value{"each": each}}
 }
 
 // maxCount bounds count: more is a mistake in a configuration, and would not fit a

@@ -252,7 +252,7 @@ var rangeFunc = function.New(&function.Spec{
 			if len(list) == maxRange {
 				return cty.NilVal, fmt.Errorf("the range has more than %d numbers", maxRange)
 			}
-			list = append(list, cty.NumberVal(n))
+			list = append(list, wholeNumber(n))
 		}
 		if len(list) == 0 {
 			return cty.ListValEmpty(cty.Number), nil
@@ -260,6 +260,15 @@ var rangeFunc = function.New(&function.Spec{
 		return cty.ListVal(list), nil
 	},
 })
+
+// wholeNumber is n, in few bits if it is whole: turning a number into text takes time by
+// its precision, not by its size.
+func wholeNumber(n *big.Float) cty.Value {
+	if i, accuracy := n.Int64(); accuracy == big.Exact {
+		return cty.NumberIntVal(i)
+	}
+	return cty.NumberVal(n)
+}
 
 var matchKeysFunc = function.New(&function.Spec{
 	Description: "The elements of a list whose counterparts in a second list are in a third.",

@@ -2,9 +2,11 @@ package spec
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -59,6 +61,9 @@ func toFunc(want cty.Type) function.Function {
 			if args[0].Type().Equals(want) {
 				return want, nil
 			}
+			if t, ok := uniform(args[0].Type(), want); ok {
+				return t, nil
+			}
 			v, err := convert.Convert(args[0], want)
 			if err != nil {
 				return cty.NilType, function.NewArgErrorf(0, "%s", conversionError(err))
@@ -73,6 +78,33 @@ func toFunc(want cty.Type) function.Function {
 			return v, nil
 		},
 	})
+}
+
+// uniform is the collection type that elements of one type make. It spares finding a
+// common type for them, which the library does by comparing each with each.
+func uniform(from, want cty.Type) (cty.Type, bool) {
+	var types []cty.Type
+	switch {
+	case from.IsTupleType() && (want.IsListType() || want.IsSetType()):
+		types = from.TupleElementTypes()
+	case from.IsObjectType() && want.IsMapType():
+		types = slices.Collect(maps.Values(from.AttributeTypes()))
+	}
+	if len(types) == 0 || types[0].HasDynamicTypes() {
+		return cty.NilType, false
+	}
+	for _, t := range types[1:] {
+		if !t.Equals(types[0]) {
+			return cty.NilType, false
+		}
+	}
+	switch {
+	case want.IsListType():
+		return cty.List(types[0]), true
+	case want.IsSetType():
+		return cty.Set(types[0]), true
+	}
+	return cty.Map(types[0]), true
 }
 
 // markFunc is a function that changes whether a value is sensitive.

@@ -145,14 +145,9 @@ func (i *instance) choice(value, attr string, chosen, broken bool) cty.Value {
 	case chosen && broken:
 		return cty.UnknownVal(cty.String).Mark(failedMark{})
 	case !chosen:
-		return pending(cty.String, i.blockAddress(), attr)
+		return i.scope.pending(cty.String, i.block, attr)
 	}
 	return cty.NullVal(cty.String)
-}
-
-// blockAddress is the address of the block, for all of its instances.
-func (i *instance) blockAddress() state.Address {
-	return join(i.scope.path, state.Address(i.kind+"."+i.object.name))
 }
 
 func (i *instance) networkValue() cty.Value {
@@ -192,7 +187,7 @@ func (i *instance) cidrs() cty.Value {
 	open := n.NoIPv4 == false && !n.first(false).CIDR.IsValid() || n.IPv6 && !n.first(true).CIDR.IsValid()
 	switch {
 	case open && !r.networksChosen:
-		return pending(cty.List(cty.String), i.blockAddress(), "cidrs")
+		return i.scope.pending(cty.List(cty.String), i.block, "cidrs")
 	case open && r.networksBroken:
 		return cty.UnknownVal(cty.List(cty.String)).Mark(failedMark{})
 	}

@@ -11,7 +11,8 @@ type instance struct {
 	*object
 	scope   *scope
 	element element
-	addr    state.Address
+	// block is the address of the block, addr that of the instance.
+	block, addr state.Address
 	// label is the name that the instance has unless it says otherwise.
 	label string
 
@@ -40,6 +41,9 @@ type expansion struct {
 	list      []element
 	how       repetition
 	instances []*instance
+
+	val      cty.Value
+	valPhase int
 }
 
 // expand makes the instances of a block, once they are known.
@@ -52,11 +56,12 @@ func (s *scope) expand(o *object) (*expansion, cty.Value) {
 	if !ok {
 		return nil, unknown
 	}
-	x := &expansion{list: list, how: how, instances: make([]*instance, len(list))}
+	x := &expansion{list: list, how: how, instances: make([]*instance, len(list)), valPhase: -1}
+	block := join(s.path, state.Address(key))
 	for i, e := range list {
 		x.instances[i] = &instance{
 			object: o, scope: s, element: e, valPhase: -1,
-			addr:  join(s.path, state.Address(key+e.addr)),
+			block: block, addr: block + state.Address(e.addr),
 			label: sanitise(dashed(s.names, o.name, e.key)),
 		}
 	}
@@ -64,14 +69,39 @@ func (s *scope) expand(o *object) (*expansion, cty.Value) {
 	return x, cty.NilVal
 }
 
+// prepare makes the instances of a block and fills in their records as far as they can be
+// now. What it returns is not known while something is missing.
+func (s *scope) prepare(o *object, at hcl.Range) (*expansion, cty.Value) {
+	key := o.kind + "." + o.name
+	v := s.get(s.node(key, func() cty.Value {
+		x, unknown := s.expand(o)
+		if x == nil {
+			return unknown
+		}
+		s.readInstances(o, x.instances)
+		for _, i := range x.instances {
+			if !i.read && !i.failed {
+				return cty.UnknownVal(cty.Bool)
+			}
+		}
+		return cty.True
+	}), at)
+	return s.blocks[key], v
+}
+
 // objectValue is the value of a reference to a block: one object, or all instances.
-func (s *scope) objectValue(o *object) cty.Value {
-	x, unknown := s.expand(o)
-	if x == nil {
+func (s *scope) objectValue(o *object, at hcl.Range) cty.Value {
+	x, unknown := s.prepare(o, at)
+	switch {
+	case x == nil:
 		return unknown
+	case s.nodes[o.kind+"."+o.name].busy:
+		return failedValue // the block refers to itself, which was reported
+	case x.valPhase != s.phase():
+		x.val = collect(x.how, x.list, func(i int) cty.Value { return x.instances[i].value() })
+		x.valPhase = s.phase()
 	}
-	s.readInstances(o, x.instances)
-	return collect(x.how, x.list, func(i int) cty.Value { return x.instances[i].value() })
+	return x.val
 }
 
 // identity are the attributes of a sandbox that references see. The rest of it is read

@@ -30,6 +30,10 @@ type run struct {
 	networks  map[state.Address]*instance
 	sandboxes map[state.Address]*instance
 	hosts     map[string]*instance
+	// ordered are all instances of a kind, once they are.
+	ordered map[string][]*instance
+	// unknowns are the values that pending returns: one for all instances of a block.
+	unknowns map[pendingMark]cty.Value
 	// chosen says which of the allocator's choices have been made.
 	networksChosen, endpointsChosen bool
 	// broken says that the allocator could not choose: what it left open has failed.
@@ -160,6 +164,12 @@ func pendings(marks cty.ValueMarks) []pendingMark {
 }
 
 // pending is an unknown value of type t that is chosen later.
-func pending(t cty.Type, block state.Address, attr string) cty.Value {
-	return cty.UnknownVal(t).Mark(pendingMark{block, attr})
+func (r *run) pending(t cty.Type, block state.Address, attr string) cty.Value {
+	mark := pendingMark{block, attr}
+	v, ok := r.unknowns[mark]
+	if !ok {
+		v = cty.UnknownVal(t).Mark(mark)
+		r.unknowns[mark] = v
+	}
+	return v
 }

@@ -68,7 +68,7 @@ func (s *scope) resolve(ref reference) cty.Value {
 		}
 	default:
 		if o := s.mod.objects[ref.root][ref.name]; o != nil {
-			return s.get(s.node(name, func() cty.Value { return s.objectValue(o) }), ref.at)
+			return s.objectValue(o, ref.at)
 		}
 	}
 	return failedValue
