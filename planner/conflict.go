@@ -53,8 +53,10 @@ func wayOut(want state.Object) string {
 func (d *diff) adoption(n *node, want state.Adopted, foreign state.Foreign, taken bool) *hcl.Diagnostic {
 	var detail string
 	switch {
-	case taken && (n.key.Kind != state.KindLink || foreign.Type == want.Type):
+	case taken && (n.key.Kind != state.KindLink || want.Type == "" || foreign.Type == want.Type):
 		return nil
+	case n.live == nil && want.Type == "":
+		detail = fmt.Sprintf("%s is named by %s, but there is none. Create it first, or name one that exists.", sentence(n.key), asker(want.Asker))
 	case taken:
 		detail = fmt.Sprintf("%s is to be adopted by %s as a %s, but there is %s. Name a %s that exists.",
 			sentence(n.key), asker(want.Asker), want.Type, foreign.What, want.Type)

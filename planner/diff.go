@@ -46,6 +46,7 @@ type node struct {
 	// says so.
 	forgotten bool
 	reason    string
+	rank      int
 	// taker is the node whose deletion takes this one along, maker the one whose creation
 	// makes it; the node itself when it has an op of its own.
 	taker, maker *node
@@ -79,6 +80,8 @@ type diff struct {
 	// related and wanted are indices for reasons, built when first asked for.
 	related *related
 	wanted  map[state.Address]bool
+	// contents remembers how files differ.
+	contents contents
 }
 
 func newDiff(live, want state.World, opts Options) *diff {
@@ -147,7 +150,7 @@ func (d *diff) compare(n *node) {
 	case n.want == nil:
 		d.drop(n)
 	default:
-		n.delta = d.opts.unignored(n.owner(), state.Compare(n.want, n.live))
+		n.delta = d.opts.unignored(n.owner(), d.delta(n))
 		n.dead = n.delta.Replace || d.remade(n)
 		n.made = n.dead
 		if !n.dead && !n.delta.Same() {

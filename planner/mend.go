@@ -44,6 +44,7 @@ func (d *diff) mendPort(n *node) {
 		n.reason = "because " + bridge.key.String() + " is replaced"
 	}
 	n.delta = lost
+	n.live = live // which is what the update will find
 	n.update(n.want)
 }
 

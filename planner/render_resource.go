@@ -21,11 +21,11 @@ type item struct {
 }
 
 // items gathers the parts of a resource by object, in the order of their kinds.
-func (out *printer) items(r *Resource) []*item {
+func (p *Plan) items(r *Resource) []*item {
 	byKey := make(map[state.Key]*item, len(r.Parts))
 	items := make([]*item, 0, len(r.Parts))
 	for _, part := range r.Parts {
-		op := &out.plan.Ops[part.Op]
+		op := &p.Ops[part.Op]
 		o := op.Object()
 		if part.Along >= 0 {
 			o = op.Along[part.Along]
@@ -64,7 +64,7 @@ func (out *printer) resource(r *Resource) {
 		out.put(kind, " ", strconv.Quote(name), " {\n")
 	}
 	var records, kernel, claims []*item
-	for _, it := range out.items(r) {
+	for _, it := range out.plan.items(r) {
 		switch it.key.Kind {
 		case state.KindNetwork, state.KindSandbox, state.KindEndpoint:
 			records = append(records, it)

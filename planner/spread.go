@@ -107,10 +107,13 @@ func (d *diff) firstOf(n *node) *node {
 func (d *diff) arrange() {
 	for _, n := range d.nodes {
 		if n.changed() {
+			n.rank = rank[n.key.Kind]
 			d.changes = append(d.changes, n)
 		}
 	}
-	slices.SortFunc(d.changes, compareNodes)
+	slices.SortFunc(d.changes, func(a, b *node) int {
+		return cmp.Or(cmp.Compare(a.rank, b.rank), state.CompareKeys(a.key, b.key))
+	})
 	for _, n := range d.changes {
 		if n.dead && n.taker == nil && !d.goesWithOther(n) {
 			d.take(n)
@@ -164,11 +167,6 @@ func isSecond(o state.Object) bool {
 	}
 	_, second := along.MadeBy()
 	return second
-}
-
-// compareNodes orders changes as a reader expects them: outer things first.
-func compareNodes(a, b *node) int {
-	return cmp.Or(cmp.Compare(rank[a.key.Kind], rank[b.key.Kind]), state.CompareKeys(a.key, b.key))
 }
 
 // rank lists the kinds from the outer to the inner, and the records after the kernel.

@@ -61,9 +61,9 @@ func CheckStale(p *Plan, live state.World) error {
 				}
 			}
 		default:
-			note(stale(op.Before, live))
+			note(stale(op.Before, live, replaced))
 			for _, o := range op.Along {
-				note(stale(o, live))
+				note(stale(o, live, replaced))
 			}
 		}
 	}
@@ -100,7 +100,7 @@ func staleNew(k state.Key, live state.World) *StaleError {
 }
 
 // stale compares an object that was there, in both directions: an attribute may be new.
-func stale(then state.Object, live state.World) *StaleError {
+func stale(then state.Object, live state.World, replaced map[state.Key]bool) *StaleError {
 	now, there := live[then.Key()]
 	if !there {
 		return &StaleError{Key: then.Key(), What: "is gone"}
@@ -111,6 +111,7 @@ func stale(then state.Object, live state.World) *StaleError {
 	if f, ok := now.(state.Foreign); ok {
 		return &StaleError{Key: then.Key(), What: "is not this stack's any more (" + f.What + ")"}
 	}
+	now = atItsTurn(then, now, replaced)
 	if d := state.Compare(then, now); !d.Same() {
 		f := d.Fields[0]
 		return &StaleError{Key: then.Key(), Field: f.Name, Then: f.New, Now: f.Old}
@@ -120,4 +121,15 @@ func stale(then state.Object, live state.World) *StaleError {
 		return &StaleError{Key: then.Key(), Field: f.Name, Then: f.Old, Now: f.New}
 	}
 	return nil
+}
+
+// atItsTurn is the live object as an op will find it: a port whose bridge was replaced by
+// then has no master.
+func atItsTurn(then, now state.Object, replaced map[state.Key]bool) state.Object {
+	port, ok := now.(state.Link)
+	if was, isLink := then.(state.Link); !ok || !isLink || was.Master != "" || !replaced[state.LinkKey(port.Place, port.Master)] {
+		return now
+	}
+	port.Master, port.Hairpin, port.Isolated = "", false, false
+	return port
 }
