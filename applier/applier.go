@@ -70,6 +70,14 @@ func (r Result) String() string {
 // ErrInterrupted is the failure of a run that was told to stop.
 var ErrInterrupted = errors.New("interrupted")
 
+// interrupted is an error that came after an interrupt, without the trivial cause.
+func interrupted(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return ErrInterrupted
+	}
+	return fmt.Errorf("%w: %w", ErrInterrupted, err)
+}
+
 // Run runs the plan and checks that the world is as the plan said. When anything fails
 // or ctx is cancelled, it begins nothing new and puts back what was there before. The
 // error is the first failure; a rollback that failed too is joined to it.
@@ -80,7 +88,7 @@ func Run(ctx context.Context, plan *planner.Plan, t Targets, opts Options) (Resu
 		return r.result, nil
 	}
 	if ctx.Err() != nil {
-		err = fmt.Errorf("%w: %w", ErrInterrupted, err)
+		err = interrupted(err)
 	}
 	if !r.touched {
 		r.result.RolledBack = true

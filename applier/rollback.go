@@ -16,7 +16,7 @@ func (r *run) rollback() error {
 	want := withoutKept(r.opts.Before)
 	owed, err := r.wayBack(want)
 	if err != nil {
-		return fmt.Errorf("rolling back: %w; nothing was rolled back", err)
+		return r.gaveUp(err, nil)
 	}
 	for len(owed.Ops) > 0 {
 		count, failure := r.waves(r.opts.Abort, RollingBack, owed)
@@ -53,9 +53,12 @@ func withoutKept(w state.World) state.World {
 	return rest
 }
 
-// gaveUp notes what is left to be undone. Its own text stays short: the list is the
-// caller's to print.
+// gaveUp notes what is left to be undone, as far as it is known. Its own text stays short:
+// the list is the caller's to print.
 func (r *run) gaveUp(err error, left []state.Op) error {
 	r.result.Left = left
+	if r.opts.Abort.Err() != nil {
+		err = interrupted(err)
+	}
 	return fmt.Errorf("rolling back: %w", err)
 }

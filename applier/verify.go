@@ -87,11 +87,12 @@ func (r *run) compare(want, now state.World) (lines []string, left *planner.Plan
 	return lines, left, err
 }
 
-// onlyTeardown reports that all that differs is there although it should not be: the
-// kernel may still be at it.
+// onlyTeardown reports that all that differs are links and namespaces that are there
+// although they should not be: the kernel may still be at it.
 func onlyTeardown(left *planner.Plan) bool {
 	for _, op := range left.Ops {
-		if op.Action != state.Delete || op.Replaces || op.Key.Place == state.Store {
+		asynchronous := op.Key.Kind == state.KindLink || op.Key.Kind == state.KindNamespace
+		if op.Action != state.Delete || op.Replaces || !asynchronous {
 			return false
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/cnmctl/cnmctl/applier"
 	"github.com/cnmctl/cnmctl/planner"
@@ -103,6 +104,11 @@ func checkApproval(s *session) error {
 // execute carries the plan out and says how it went.
 func (f *flow) execute(ctx context.Context) error {
 	s := f.s
+	if len(f.plan.Ops) == 0 {
+		s.say.done(f.plan, f.destroy)
+		f.showOutputs()
+		return nil
+	}
 	keep := s.String("on-failure") == "keep"
 	s.onInterrupt = func(n int) { s.say.interrupted(n, keep) }
 	view := newProgress(s.say.text)
@@ -123,7 +129,7 @@ func (f *flow) execute(ctx context.Context) error {
 		s.say.failedRun(result, err)
 		return quietly(exitCode(err))
 	}
-	s.say.done(f.plan, s.Command.Name == "destroy" || f.destroy)
+	s.say.done(f.plan, f.destroy)
 	f.showOutputs()
 	return nil
 }
@@ -151,6 +157,14 @@ func (v *voice) done(plan *planner.Plan, destroy bool) {
 	text := fmt.Sprintf("Apply complete! Resources: %d added, %d changed, %d destroyed.", c.Add, c.Change, c.Destroy)
 	if destroy {
 		text = fmt.Sprintf("Destroy complete! Resources: %d destroyed.", c.Destroy)
+	}
+	for _, more := range []struct {
+		n    int
+		what string
+	}{{c.Forget, "forgotten"}, {c.Move, "moved"}} {
+		if more.n > 0 {
+			text = fmt.Sprintf("%s, %d %s.", strings.TrimSuffix(text, "."), more.n, more.what)
+		}
 	}
 	v.line("\n%s", v.paint(green, text))
 	v.stream.emit("info", "change_summary", text, map[string]any{"changes": map[string]any{
@@ -193,16 +207,23 @@ func (v *voice) failedRun(r applier.Result, err error) {
 		text += "Nothing was changed."
 	case r.RolledBack:
 		text += "Rolled back: everything is as it was before."
+	case len(r.Left) == 0:
+		text += "What was done stays as it is; 'cnmctl plan' shows what is left to do."
 	default:
-		text += fmt.Sprintf("The rollback did not finish; %d operations are left. "+
-			"'cnmctl apply' goes on from what is there.", len(r.Left))
+		text += "The rollback did not finish: the operations below are left to be undone. " +
+			"'cnmctl plan' shows what there is."
 	}
 	left := make([]string, len(r.Left))
 	for i, op := range r.Left {
 		left[i] = string(op.Action) + " " + op.Key.String()
 	}
 	v.note("\n%s", text)
-	for _, l := range left {
+	const most = 50
+	for i, l := range left {
+		if i == most {
+			v.note("  and %d more", len(left)-most)
+			break
+		}
 		v.note("  %s", l)
 	}
 	v.stream.emit("error", "apply_failed", text, map[string]any{

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"text/tabwriter"
 	"time"
@@ -25,7 +26,7 @@ time went. It does so in namespaces of its own that are gone afterwards: nothing
 		Flags: flags([]ucli.Flag{
 			&ucli.IntFlag{Name: "n", Value: 1000, Usage: "`NUMBER` of sandboxes (default 1000)"},
 			toggle("json", "write a JSON object"),
-			&ucli.BoolFlag{Name: "inside", Hidden: true},
+			&ucli.StringFlag{Name: "inside", Hidden: true},
 		}),
 		Action: action(env, bench),
 	}
@@ -38,7 +39,7 @@ func bench(ctx context.Context, s *session) error {
 	if s.Int("n") < 1 {
 		return s.misuse(errors.New("-n has to be at least 1"))
 	}
-	if !s.Bool("inside") {
+	if s.String("inside") == "" {
 		return benchApart(s)
 	}
 	report, err := benchInside(ctx, s)
@@ -54,7 +55,11 @@ func bench(ctx context.Context, s *session) error {
 
 // benchApart runs this program again in a network and mount namespace of its own.
 func benchApart(s *session) error {
-	argv := []string{os.Args[0], "bench", "-inside", fmt.Sprintf("-n=%d", s.Int("n")), fmt.Sprintf("-json=%t", s.Bool("json"))}
+	here, err := namespaces()
+	if err != nil {
+		return err
+	}
+	argv := []string{os.Args[0], "bench", "-inside=" + here, fmt.Sprintf("-n=%d", s.Int("n")), fmt.Sprintf("-json=%t", s.Bool("json"))}
 	p, err := os.StartProcess("/proc/self/exe", argv, &os.ProcAttr{
 		Env:   s.env.Environ(),
 		Files: []*os.File{os.Stdin, os.Stdout, os.Stderr},
@@ -94,7 +99,7 @@ type benchRun struct {
 // benchInside runs the workload in the namespaces that the process was started in. It
 // refuses to do so on the host.
 func benchInside(ctx context.Context, s *session) (*benchReport, error) {
-	if err := coverHost(); err != nil {
+	if err := coverHost(s.String("inside")); err != nil {
 		return nil, fmt.Errorf("covering the host's directories: %w", err)
 	}
 	dir := "/run/cnmctl-bench"
@@ -112,9 +117,9 @@ func benchInside(ctx context.Context, s *session) (*benchReport, error) {
 		name             string
 		destroy, nothing bool
 	}{{"apply", false, false}, {"plan again", false, true}, {"destroy", true, false}} {
-		f := &flow{s: s, destroy: step.destroy}
 		begin := time.Now()
-		if err := benchStep(ctx, f, step.nothing); err != nil {
+		f, err := benchStep(ctx, s, step.destroy, step.nothing)
+		if err != nil {
 			return nil, fmt.Errorf("%s: %w", step.name, err)
 		}
 		report.Runs = append(report.Runs, benchRun{step.name, time.Since(begin), merge(f.phases)})
@@ -127,16 +132,24 @@ func benchInside(ctx context.Context, s *session) (*benchReport, error) {
 	return report, nil
 }
 
+// namespaces names the network and mount namespaces of the process.
+func namespaces() (string, error) {
+	network, err := os.Readlink("/proc/self/ns/net")
+	mounts, err2 := os.Readlink("/proc/self/ns/mnt")
+	return network + "," + mounts, errors.Join(err, err2)
+}
+
 // coverHost makes what is mounted here private and lays empty file systems over all
-// directories that a run writes to.
-func coverHost() error {
-	host, err := os.Readlink("/proc/1/ns/mnt")
-	own, err2 := os.Readlink("/proc/self/ns/mnt")
-	if err := errors.Join(err, err2); err != nil {
+// directories that a run writes to. It refuses to do so in the host's namespaces.
+func coverHost(host string) error {
+	here, err := namespaces()
+	if err != nil {
 		return err
 	}
-	if host == own {
-		return errors.New("this is the host's own mount namespace")
+	for _, ns := range strings.Split(here, ",") {
+		if strings.Contains(host, ns) {
+			return fmt.Errorf("%s is the host's own namespace", ns)
+		}
 	}
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return os.NewSyscallError("mount", err)
@@ -172,23 +185,29 @@ endpoint "box" {
 `, n)
 }
 
-// benchStep plans, and carries the plan out unless there is to be nothing to do.
-func benchStep(ctx context.Context, f *flow, nothing bool) error {
+// benchStep plans, and carries the plan out unless there is to be nothing to do. What it
+// opened is closed again, as at the end of a process: an open socket keeps a namespace
+// alive.
+func benchStep(ctx context.Context, parent *session, destroy, nothing bool) (*flow, error) {
+	s := *parent
+	s.closers = nil
+	defer s.close()
+	f := &flow{s: &s, destroy: destroy}
 	if err := f.begin(); err != nil {
-		return err
+		return nil, err
 	}
 	if err := f.makePlan(ctx); err != nil {
-		return err
+		return nil, err
 	}
 	if nothing {
 		if !f.plan.Empty() {
-			return fmt.Errorf("%d operations are planned where there should be none", len(f.plan.Ops))
+			return nil, fmt.Errorf("%d operations are planned where there should be none", len(f.plan.Ops))
 		}
-		return nil
+		return f, nil
 	}
-	result, err := applier.Run(ctx, f.plan, f.targets(), applier.Options{Before: f.before, Keep: true, Abort: f.s.hard})
+	result, err := applier.Run(ctx, f.plan, f.targets(), applier.Options{Before: f.before, Keep: true, Abort: s.hard})
 	f.phases = append(f.phases, result.Phases...)
-	return err
+	return f, err
 }
 
 // merge adds up phases of one name, in the order in which they first occur.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"time"
 
 	"github.com/cnmctl/cnmctl/applier"
@@ -202,20 +203,41 @@ func (f *flow) expand() error {
 		if err != nil {
 			return err
 		}
-		past, err := drivers.Expand(f.stack, f.host, recordsIn(f.records), registry.All())
-		if err != nil {
-			// Records of drivers that this cnmctl does not know are of no help here.
-			f.s.log.Warn("expanding the records", "error", err)
-			return nil
-		}
-		f.outdated = state.World{}
-		for k, o := range past {
-			if s, ok := o.(state.Sysctl); ok && !s.Keep && f.want[k] == nil {
-				f.outdated[k] = s
-			}
-		}
+		f.outdated = f.findOutdated()
 		return nil
 	})
+}
+
+// findOutdated lists settings that records in the store ask for and the configuration no
+// longer does.
+func (f *flow) findOutdated() state.World {
+	outdated := state.World{}
+	if !f.recordsDiffer() {
+		return outdated
+	}
+	past, err := drivers.Expand(f.stack, f.host, recordsIn(f.records), registry.All())
+	if err != nil {
+		// Records of drivers that this cnmctl does not know are of no help here.
+		f.s.log.Warn("expanding the records", "error", err)
+		return outdated
+	}
+	for k, o := range past {
+		if s, ok := o.(state.Sysctl); ok && !s.Keep && f.want[k] == nil {
+			outdated[k] = s
+		}
+	}
+	return outdated
+}
+
+// recordsDiffer reports that a record in the store is not as it is wanted.
+func (f *flow) recordsDiffer() bool {
+	for k, o := range f.records {
+		want, ok := f.want[k]
+		if !ok || !reflect.DeepEqual(o, want) && !state.Compare(want, o).Same() {
+			return true
+		}
+	}
+	return false
 }
 
 // recordsIn are the records in a world.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/cnmctl/cnmctl/planner"
 	ucli "github.com/urfave/cli/v2"
 )
 
@@ -17,6 +18,7 @@ would do, with every address and name. Nothing is changed and no lock is taken.`
 			`cnmctl plan -target='endpoint.web["w0"]' -detailed-exitcode`),
 		Flags: flags(varFlags(), scopeFlags(), []ucli.Flag{
 			toggle("destroy", "plan to destroy everything of the stack"),
+			choice("as", "what to print", "text", "json"),
 			text("out", "FILE", "save the plan for 'cnmctl apply FILE'"),
 			toggle("detailed-exitcode", "exit with 2 when there is something to change"),
 		}, hostFlag(), streamFlags()),
@@ -38,7 +40,7 @@ func plan(ctx context.Context, s *session) error {
 	if err := f.makePlan(ctx); err != nil {
 		return err
 	}
-	if err := f.printPlan(); err != nil {
+	if err := f.printPlan(s.String("as")); err != nil {
 		return err
 	}
 	if err := f.savePlan(s.String("out")); err != nil {
@@ -82,7 +84,10 @@ code is 0 when the kernel is as the configuration says, and 2 when it is not.`,
 }
 
 // printPlan prints the plan in the form asked for.
-func (f *flow) printPlan() error {
+func (f *flow) printPlan(form string) error {
+	if form == "json" {
+		return f.s.document(planner.NewDocument(f.plan, version))
+	}
 	f.showPlan()
 	if f.s.String("out") == "" && !f.plan.Empty() {
 		f.s.say.hint("This plan was not saved, so 'cnmctl apply' will plan anew. Save it with -out=FILE.")

@@ -2,11 +2,13 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
 
+	"github.com/cnmctl/cnmctl/applier"
 	ucli "github.com/urfave/cli/v2"
 )
 
@@ -40,6 +42,9 @@ func action(env Env, run func(context.Context, *session) error) ucli.ActionFunc 
 		s.log.Info("end", "error", err, "code", exitCode(err))
 		if err == nil {
 			return nil
+		}
+		if errors.Is(err, context.Canceled) {
+			err = applier.ErrInterrupted
 		}
 		s.say.failure(err)
 		return quietly(exitCode(err))

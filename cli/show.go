@@ -2,8 +2,8 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/cnmctl/cnmctl/planner"
@@ -15,8 +15,8 @@ func showCommand(env Env) *ucli.Command {
 	return &ucli.Command{
 		Name: "show", ArgsUsage: "[PLANFILE]",
 		Usage: "Show what there is, or a saved plan",
-		Description: about(`Without an argument, prints the stack as it is, block by block in the configuration's
-language, with the kernel objects that carry each block. With a plan file, prints the plan.`,
+		Description: about(`Without an argument, prints the stack as it is: a configuration that says all that was
+chosen, with the kernel objects that carry each block as comments. With a plan file, prints the plan.`,
 			"cnmctl show", "cnmctl show -json", "cnmctl show p"),
 		Flags: flags(stackFlag(), colorFlag(), []ucli.Flag{toggle("json", "write a JSON document")}),
 		Action: action(env, func(ctx context.Context, s *session) error {
@@ -38,25 +38,26 @@ func showSaved(s *session, file string) error {
 		return err
 	}
 	if s.Bool("json") {
-		return s.document(saved.Plan)
+		return s.document(planner.NewDocument(saved.Plan, version))
 	}
 	return planner.Render(s.say.text, saved.Plan, planner.RenderOptions{Color: s.say.textColor})
 }
 
 // liveBlock is one block as it is.
 type liveBlock struct {
-	Address state.Address     `json:"address"`
-	Values  map[string]string `json:"values,omitempty"`
-	Objects []liveObject      `json:"objects"`
+	Address state.Address   `json:"address"`
+	Record  json.RawMessage `json:"record"`
+	Objects []liveObject    `json:"objects"`
 	record  state.Object
 }
 
 // liveObject is one kernel object of a block.
 type liveObject struct {
-	Kind   state.Kind        `json:"kind"`
-	Place  state.Place       `json:"place"`
-	Name   string            `json:"name"`
-	Values map[string]string `json:"values,omitempty"`
+	Kind   state.Kind      `json:"kind"`
+	Place  state.Place     `json:"place"`
+	Name   string          `json:"name"`
+	Object json.RawMessage `json:"object"`
+	attrs  []state.Attr
 }
 
 // showLive prints the blocks that the addresses mean, or all.
@@ -69,21 +70,32 @@ func showLive(ctx context.Context, s *session, addresses []string) error {
 	if err != nil {
 		return err
 	}
-	blocks := f.liveBlocks(which)
+	blocks, err := f.liveBlocks(which)
+	if err != nil {
+		return err
+	}
 	if s.Bool("json") {
 		return s.document(map[string]any{"format_version": "1.0", "stack": f.stack, "blocks": blocks})
 	}
+	if len(addresses) == 0 {
+		fmt.Fprint(s.say.text, stackBlock(f.stack))
+	}
+	all, err := f.liveBlocks(ownersOf(f.before))
+	if err != nil {
+		return err
+	}
+	names := newLabels(all)
 	for i, b := range blocks {
-		if i > 0 {
+		if i > 0 || len(addresses) == 0 {
 			s.say.line("")
 		}
-		s.say.block(b)
+		s.say.block(b, names)
 	}
 	return nil
 }
 
 // liveBlocks gathers what there is of each block.
-func (f *flow) liveBlocks(which []state.Address) []liveBlock {
+func (f *flow) liveBlocks(which []state.Address) ([]liveBlock, error) {
 	index := map[state.Address]int{}
 	blocks := make([]liveBlock, len(which))
 	for i, a := range which {
@@ -92,57 +104,32 @@ func (f *flow) liveBlocks(which []state.Address) []liveBlock {
 	for _, k := range f.before.Keys() {
 		o := f.before[k]
 		i, ok := index[o.Owner().Address]
-		switch {
-		case !ok || k.Kind == state.KindClaim:
-		case k.Place == state.Store:
-			blocks[i].record, blocks[i].Values = o, values(o)
-		default:
-			blocks[i].Objects = append(blocks[i].Objects, liveObject{k.Kind, k.Place, k.Name, values(o)})
+		if !ok || k.Kind == state.KindClaim {
+			continue
+		}
+		text, err := json.Marshal(o)
+		if err != nil {
+			return nil, fmt.Errorf("encoding %s: %w", k, err)
+		}
+		if k.Place == state.Store {
+			blocks[i].record, blocks[i].Record = o, text
+		} else {
+			blocks[i].Objects = append(blocks[i].Objects, liveObject{k.Kind, k.Place, k.Name, text, o.Attrs()})
 		}
 	}
-	return blocks
+	return blocks, nil
 }
 
-// values are an object's attributes by name, each a literal of the language.
-func values(o state.Object) map[string]string {
-	m := map[string]string{}
-	for _, a := range o.Attrs() {
-		m[a.Name] = a.Value
-	}
-	return m
-}
-
-// block prints a block in the configuration's language, its kernel objects as comments.
-func (v *voice) block(b liveBlock) {
+// block prints a block in the language, with its kernel objects as comments.
+func (v *voice) block(b liveBlock, names labels) {
 	v.line("%s", v.paint(faint, "# "+string(b.Address)))
-	kind, name := blockKind(b.Address)
-	v.line("%s %q {", kind, name)
 	if b.record == nil {
-		v.line("  # the store has no record of this block")
+		v.line("%s", v.paint(faint, "# (the store has no record of it)"))
 	} else {
-		v.attributes(b.record)
-	}
-	if len(b.Objects) > 0 && b.record != nil {
-		v.line("")
+		fmt.Fprint(v.text, names.block(b.record))
 	}
 	for _, o := range b.Objects {
-		v.line("%s", v.paint(faint, "  # "+o.String()))
-	}
-	v.line("}")
-}
-
-// attributes prints the attributes that say something.
-func (v *voice) attributes(o state.Object) {
-	var shown []state.Attr
-	widest := 0
-	for _, a := range o.Attrs() {
-		if !slices.Contains([]string{`""`, "null", "[]", "{}", "0", "false"}, a.Value) {
-			shown = append(shown, a)
-			widest = max(widest, len(a.Name))
-		}
-	}
-	for _, a := range shown {
-		v.line("  %-*s = %s", widest, a.Name, a.Value)
+		v.line("%s", v.paint(faint, "#   "+o.String()))
 	}
 }
 
@@ -153,9 +140,12 @@ func (o liveObject) String() string {
 		text += " in " + ns
 	}
 	var parts []string
-	for _, name := range []string{"type", "mtu", "mac", "master", "via", "dev", "value"} {
-		if value, ok := o.Values[name]; ok && value != `""` {
-			parts = append(parts, name+" "+strings.Trim(value, `"`))
+	for _, a := range o.attrs {
+		switch a.Name {
+		case "type", "mtu", "mac", "master", "via", "dev", "value":
+			if a.Value != `""` {
+				parts = append(parts, a.Name+" "+strings.Trim(a.Value, `"`))
+			}
 		}
 	}
 	if len(parts) == 0 {
