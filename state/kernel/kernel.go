@@ -92,6 +92,19 @@ func (k *Kernel) forget(p state.Place) {
 	}
 }
 
+// forgetOthers closes what is open in namespaces that are not among those that were read.
+func (k *Kernel) forgetOthers(spaces []*reading) {
+	there := make(map[state.Place]bool, len(spaces))
+	for _, r := range spaces {
+		there[r.place] = !r.stub
+	}
+	for p := range k.places {
+		if p != state.Host && !there[p] {
+			k.forget(p)
+		}
+	}
+}
+
 // maxOpenPlaces leaves half of the process's file descriptors to others.
 func maxOpenPlaces() int {
 	var limit unix.Rlimit

@@ -102,12 +102,23 @@ func (r *run) bear(ops []int, n *nursery) (tried []int, err error) {
 			if err := r.bearBatch(open, part, n); err != nil {
 				return tried, err
 			}
-			if len(n.failed) > 0 {
+			if r.failing(n) {
 				return tried, nil
 			}
 		}
 	}
 	return tried, nil
+}
+
+// failing reports that something has gone wrong for good. A name that is taken may still
+// turn out to be the wanted link.
+func (r *run) failing(n *nursery) bool {
+	for i, err := range n.failed {
+		if verdict(r.wave[i], err) == failed {
+			return true
+		}
+	}
+	return false
 }
 
 // bearBatch makes links of one place with one sendmsg.
@@ -277,7 +288,7 @@ func (r *run) raise(n *nursery, p state.Place) error {
 	if err := r.flush(open, b, ops, n); err != nil {
 		return err
 	}
-	if ports && len(n.failed) == 0 {
+	if ports && !r.failing(n) {
 		upByGroup(b, state.PendingGroup(r.stack))
 		if err := open.conn.one(noCancel, b); err != nil {
 			return fmt.Errorf("bringing up the new ports in %s: %w", p, err)

@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -33,7 +34,7 @@ func hasRemotePeer(links []link) bool {
 // a number get one if need be, as the kernel itself does whenever it has to name one in a
 // message.
 func (c *conn) nsid(fd int, assign bool) (int32, error) {
-	id, err := c.getNsid(func(m *message) { m.u32(unix.NETNSA_FD, uint32(fd)) }, unix.NETNSA_NSID)
+	id, err := c.getNsid(fd)
 	if err != nil || id >= 0 || !assign {
 		return id, err
 	}
@@ -45,22 +46,22 @@ func (c *conn) nsid(fd int, assign bool) (int32, error) {
 	if err := c.get(m, func([]byte) {}); err != nil && !errors.Is(err, unix.EEXIST) {
 		return noNsid, fmt.Errorf("numbering the namespace: %w", err)
 	}
-	return c.getNsid(func(m *message) { m.u32(unix.NETNSA_FD, uint32(fd)) }, unix.NETNSA_NSID)
+	return c.getNsid(fd)
 }
 
-// getNsid asks for a namespace's number and reads it from the attribute want.
-func (c *conn) getNsid(ask func(*message), want uint16) (id int32, err error) {
+// getNsid asks for the number of the namespace in fd.
+func (c *conn) getNsid(fd int) (id int32, err error) {
 	id = noNsid
 	m := &message{}
 	m.begin(unix.RTM_GETNSID, 0, make([]byte, sizeofRtgenmsg))
-	ask(m)
+	m.u32(unix.NETNSA_FD, uint32(fd))
 	m.end()
 	err = c.get(m, func(body []byte) {
 		if len(body) < sizeofRtgenmsg {
 			return
 		}
 		attrs(body[sizeofRtgenmsg:], func(typ uint16, data []byte) {
-			if typ == want {
+			if typ == unix.NETNSA_NSID {
 				id = int32(number(data))
 			}
 		})
@@ -71,63 +72,106 @@ func (c *conn) getNsid(ask func(*message), want uint16) (id int32, err error) {
 	return id, nil
 }
 
-// pairUp finds the other end of every veth end that was read. The kernel names it by its
-// number and by the number of its namespace, as the namespace of the first end counts;
-// only the host's numbers are known beforehand.
-func (k *Kernel) pairUp(host *reading, spaces []*reading) (map[end]state.End, error) {
-	byID := make(map[int32]*reading, len(spaces))
+// numbers lists how the namespace that the socket's one calls target numbers others, by
+// the socket's own numbers for them. It has none for itself.
+func (c *conn) numbers(ctx context.Context, target int32) (own map[int32]int32, err error) {
+	var m message
+	m.b = make([]byte, sizeofRtgenmsg)
+	m.u32(unix.NETNSA_TARGET_NSID, uint32(target))
+	reset := func() { own = map[int32]int32{} }
+	err = c.dump(ctx, unix.RTM_GETNSID, m.b, reset, func(body []byte) {
+		if len(body) < sizeofRtgenmsg {
+			return
+		}
+		var theirs, ours int32 = noNsid, noNsid
+		attrs(body[sizeofRtgenmsg:], func(typ uint16, data []byte) {
+			switch typ {
+			case unix.NETNSA_NSID:
+				theirs = int32(number(data))
+			case unix.NETNSA_CURRENT_NSID:
+				ours = int32(number(data))
+			}
+		})
+		own[theirs] = ours
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading the numbers of namespaces: %w", err)
+	}
+	return own, nil
+}
+
+// matchmaker finds the other end of every veth end that was read. The kernel names it by
+// its number and by the number of its namespace, as the namespace of the first end
+// counts; the host's numbers are known beforehand, the others' are asked for where needed.
+type matchmaker struct {
+	ctx   context.Context
+	host  *reading
+	byID  map[int32]*reading
+	peers map[end]state.End
+}
+
+func pairUp(ctx context.Context, host *reading, spaces []*reading) (map[end]state.End, error) {
+	m := &matchmaker{ctx, host, make(map[int32]*reading, len(spaces)), make(map[end]state.End, 2*len(host.on.links))}
 	for _, r := range spaces {
 		if r.nsid >= 0 {
-			byID[r.nsid] = r
-		}
-	}
-	peers := make(map[end]state.End, 2*len(host.on.links))
-	join := func(a *reading, l *link, b *reading) {
-		if other := b.on.link(l.peer); other != nil && other.kind == state.Veth && other.peer == l.index {
-			peers[end{a, l.index}] = state.End{Place: b.place, Name: other.name}
-			peers[end{b, l.peer}] = state.End{Place: a.place, Name: l.name}
+			m.byID[r.nsid] = r
 		}
 	}
 	for _, r := range append([]*reading{host}, spaces...) {
-		for i := range r.on.links {
-			l := &r.on.links[i]
-			if l.kind != state.Veth || peers[end{r, l.index}] != (state.End{}) {
-				continue
-			}
-			other, err := k.otherEnd(host, r, l, byID)
-			if err != nil {
-				return nil, err
-			}
-			if other != nil {
-				join(r, l, other)
-			}
+		if err := m.pair(r); err != nil {
+			return nil, err
 		}
 	}
-	return peers, nil
+	return m.peers, nil
 }
 
-// otherEnd is the namespace of l's peer, nil when it is none that was read.
-func (k *Kernel) otherEnd(host, r *reading, l *link, byID map[int32]*reading) (*reading, error) {
+// pair finds the peers of one namespace's links that are not known yet. The host's turn is
+// first: most pairs begin there.
+func (m *matchmaker) pair(r *reading) error {
+	var numbers map[int32]int32 // asked for once, if at all
+	for i := range r.on.links {
+		l := &r.on.links[i]
+		if l.kind != state.Veth || m.peers[end{r, l.index}] != (state.End{}) {
+			continue
+		}
+		if r != m.host && l.netnsid >= 0 && r.nsid >= 0 && numbers == nil {
+			var err error
+			if numbers, err = m.host.conn.numbers(m.ctx, r.nsid); err != nil {
+				return err
+			}
+		}
+		m.join(r, l, m.otherSide(r, l, numbers))
+	}
+	return nil
+}
+
+// otherSide is the namespace of l's peer, nil when it is none that was read.
+func (m *matchmaker) otherSide(r *reading, l *link, numbers map[int32]int32) *reading {
 	switch {
 	case l.netnsid < 0:
-		return r, nil
-	case r == host:
-		return byID[l.netnsid], nil
-	case r.nsid < 0:
-		return nil, nil
+		return r
+	case r == m.host:
+		return m.byID[l.netnsid]
 	}
-	// What r calls netnsid, in the host's numbers. The host has none for itself.
-	id, err := host.conn.getNsid(func(m *message) {
-		m.u32(unix.NETNSA_TARGET_NSID, uint32(r.nsid))
-		m.u32(unix.NETNSA_NSID, uint32(l.netnsid))
-	}, unix.NETNSA_CURRENT_NSID)
-	if err != nil {
-		return nil, err
+	id, ok := numbers[l.netnsid]
+	switch {
+	case !ok:
+		return nil
+	case id == noNsid:
+		return m.host
 	}
-	if id == noNsid {
-		return host, nil
+	return m.byID[id]
+}
+
+// join notes that l of a has its peer in b, if that is so.
+func (m *matchmaker) join(a *reading, l *link, b *reading) {
+	if b == nil {
+		return
 	}
-	return byID[id], nil
+	if other := b.on.link(l.peer); other != nil && other.kind == state.Veth && other.peer == l.index {
+		m.peers[end{a, l.index}] = state.End{Place: b.place, Name: other.name}
+		m.peers[end{b, l.peer}] = state.End{Place: a.place, Name: l.name}
+	}
 }
 
 // withPeer completes a veth end. Of a pair, the end that is born with the other is the one

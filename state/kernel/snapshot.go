@@ -49,7 +49,7 @@ func (k *Kernel) Snapshot(ctx context.Context) (*Live, error) {
 	if err != nil {
 		return nil, err
 	}
-	live := &Live{World: state.World{}, Links: map[string]bool{}}
+	live := &Live{World: make(state.World, 16*len(names)), Links: map[string]bool{}}
 	host := &reading{place: state.Host, nsid: -1, conn: k.places[state.Host].conn}
 	host.on.space = state.Owner{Stack: k.stack}
 	// The host's links come first: dumping them numbers the namespaces of their peers.
@@ -76,7 +76,7 @@ func (k *Kernel) Snapshot(ctx context.Context) (*Live, error) {
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	if err := k.gather(live, host, spaces); err != nil {
+	if err := k.gather(ctx, live, host, spaces); err != nil {
 		return nil, err
 	}
 	addFiles(live.World, files)
@@ -86,11 +86,12 @@ func (k *Kernel) Snapshot(ctx context.Context) (*Live, error) {
 
 // gather puts what was read together: the links need to know of all namespaces, because
 // their peers may be in any of them.
-func (k *Kernel) gather(live *Live, host *reading, spaces []*reading) error {
-	peers, err := k.pairUp(host, spaces)
+func (k *Kernel) gather(ctx context.Context, live *Live, host *reading, spaces []*reading) error {
+	peers, err := pairUp(ctx, host, spaces)
 	if err != nil {
 		return err
 	}
+	k.forgetOthers(spaces)
 	for _, r := range append(spaces, host) {
 		index := make(map[string]int32, len(r.on.links))
 		for i := range r.on.links {
