@@ -31,6 +31,7 @@ func (c *Config) Evaluate(a Allocator) (*Topology, hcl.Diagnostics) {
 	r.top.Stack, r.top.Store, r.top.Pools = settings.Stack, settings.Store, settings.Pools
 
 	r.expandModules()
+	r.readMoves()
 	r.checkVariables(false)
 	r.force("host")
 	r.top.Hosts = records(r, "host", func(i *instance) *Host { return i.host })
@@ -52,7 +53,7 @@ func (c *Config) Evaluate(a Allocator) (*Topology, hcl.Diagnostics) {
 	r.checkVariables(true)
 	r.readOutputs()
 	r.checkConditions()
-	r.resolveMoves()
+	r.checkMoves()
 	r.diags = append(slices.Clone(c.loading), r.diags...)
 	return r.top, tidy(r.diags)
 }

@@ -63,6 +63,7 @@ func Functions(dir string) map[string]function.Function {
 		"fileexists": filesystem.MakeFileExistsFunc(base), "fileset": filesystem.MakeFileSetFunc(base),
 		"pathexpand": filesystem.PathExpandFunc,
 	}
+	funcs = described(funcs)
 	// Templates may call everything but templates, which could call themselves.
 	inner := make(map[string]function.Function, len(funcs))
 	for name, f := range funcs {

@@ -142,7 +142,7 @@ func (h *hoister) rewriteFor(e *hclsyntax.ForExpr) hclsyntax.Expression {
 // costly reports that evaluating e is more than following references.
 func costly(e hclsyntax.Expression) bool {
 	found := false
-	hclsyntax.VisitAll(e, func(n hclsyntax.Node) hcl.Diagnostics {
+	_ = hclsyntax.VisitAll(e, func(n hclsyntax.Node) hcl.Diagnostics {
 		switch n.(type) {
 		case *hclsyntax.FunctionCallExpr, *hclsyntax.ForExpr, *hclsyntax.SplatExpr:
 			found = true

@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -9,20 +10,48 @@ import (
 	"github.com/zclconf/go-cty/cty"
 )
 
-// resolveMoves turns moved and removed blocks into moves of the instances that there are.
-func (r *run) resolveMoves() {
-	declared := r.declaredInstances()
+// readMoves puts the moves into the topology in an order in which each can be applied
+// after all before it: what moved to a and from there to b moves twice. They are needed
+// before anything is chosen, because what a block holds is known by its old address.
+func (r *run) readMoves() {
 	steps := r.moveSteps()
-	for k, m := range steps {
-		r.checkMove(m, steps, declared)
-		for _, other := range steps[:k] {
+	for len(steps) > 0 {
+		first := slices.IndexFunc(steps, func(m Move) bool {
+			return !slices.ContainsFunc(steps, func(other Move) bool { return other != m && leadsTo(other, m) })
+		})
+		if first < 0 {
+			r.report(fault(&steps[0].Range, "Moves in a circle", "%s", circle(steps)))
+			return
+		}
+		r.top.Moves = append(r.top.Moves, steps[first])
+		steps = slices.Delete(steps, first, first+1)
+	}
+}
+
+// leadsTo reports that what the first move moves may be moved on by the second.
+func leadsTo(first, second Move) bool {
+	return Covers(second.From, first.To) || Covers(first.To, second.From)
+}
+
+// circle tells moves that lead to each other.
+func circle(steps []Move) string {
+	var b strings.Builder
+	for _, m := range steps {
+		fmt.Fprintf(&b, "\n  %s has moved to %s at %s", m.From, m.To, place(m.Range))
+	}
+	return "These moves lead back to where they began:\n" + b.String() + "\n\nDelete those that are out of date."
+}
+
+// checkMoves compares moved and removed blocks with the instances that there are.
+func (r *run) checkMoves() {
+	declared := r.declaredInstances()
+	for k, m := range r.top.Moves {
+		r.checkMove(m, declared)
+		for _, other := range r.top.Moves[:k] {
 			if other.From == m.From && other.To != m.To {
 				r.report(fault(&m.Range, "Ambiguous move", "%s has moved to %s according to %s, and to %s here. Keep the one that is right.", m.From, other.To, place(other.Range), m.To))
 			}
 		}
-	}
-	for _, address := range declared {
-		r.top.Moves = append(r.top.Moves, origins(address, steps)...)
 	}
 	for _, s := range r.scopes {
 		for _, p := range s.mod.removed {
@@ -64,15 +93,24 @@ func (r *run) moveSteps() []Move {
 }
 
 // checkMove checks that what moved is gone from its old address and is at the new one.
-func (r *run) checkMove(m Move, steps []Move, declared []state.Address) {
-	if slices.Contains(declared, m.From) {
+func (r *run) checkMove(m Move, declared []state.Address) {
+	if slices.ContainsFunc(declared, m.leftBehind) {
 		r.report(fault(&m.Range, "Moved block still declared", "%s is said to have moved to %s, but it is still declared. Delete its old declaration, or the moved block.", m.From, m.To))
 	}
 	there := slices.ContainsFunc(declared, func(a state.Address) bool { return Covers(m.To, a) }) || r.declaresBlock(m.To)
-	onward := slices.ContainsFunc(steps, func(next Move) bool { return Covers(next.From, m.To) })
+	onward := slices.ContainsFunc(r.top.Moves, func(next Move) bool { return Covers(next.From, m.To) })
 	if !there && !onward {
 		r.report(fault(&m.Range, "Moved to nothing", "%s is said to have moved to %s, but that is not declared. Declare it, correct the address, or use a removed block.", m.From, m.To))
 	}
+}
+
+// leftBehind reports that an instance is still where the move says it has gone from. A block
+// without a key that moves to one of its keys is that instance alone.
+func (m Move) leftBehind(a state.Address) bool {
+	if Covers(m.From, m.To) {
+		return a == m.From
+	}
+	return Covers(m.From, a)
 }
 
 // declaresBlock reports that the block or module of an address is declared, with or
@@ -91,26 +129,6 @@ func (r *run) declaresBlock(a state.Address) bool {
 		}
 	}
 	return false
-}
-
-// origins are the moves that end at an instance: from where the last one came, from where
-// that came, and so on.
-func origins(a state.Address, steps []Move) []Move {
-	var out []Move
-	seen := map[state.Address]bool{a: true}
-	for queue := []state.Address{a}; len(queue) > 0; queue = queue[1:] {
-		for _, m := range steps {
-			rest, ok := strings.CutPrefix(string(queue[0]), string(m.To))
-			from := m.From + state.Address(rest)
-			if !ok || !Covers(m.To, queue[0]) || seen[from] {
-				continue
-			}
-			seen[from] = true
-			out = append(out, Move{From: from, To: a, Range: m.Range})
-			queue = append(queue, from)
-		}
-	}
-	return out
 }
 
 // removal reads a removed block.

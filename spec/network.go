@@ -184,7 +184,7 @@ func (n *Network) first(six bool) state.Subnet {
 
 func (i *instance) cidrs() cty.Value {
 	r, n := i.scope.run, i.network
-	open := n.NoIPv4 == false && !n.first(false).CIDR.IsValid() || n.IPv6 && !n.first(true).CIDR.IsValid()
+	open := !n.NoIPv4 && !n.first(false).CIDR.IsValid() || n.IPv6 && !n.first(true).CIDR.IsValid()
 	switch {
 	case open && !r.networksChosen:
 		return i.scope.pending(cty.List(cty.String), i.block, "cidrs")

@@ -44,8 +44,7 @@ func (d Decl) At(name string) *hcl.Range {
 	return &d.Range
 }
 
-// Network, Sandbox, Endpoint and Host are blocks of the configuration: the record, and
-// where it came from.
+// Network is a network block: the record, and where it came from.
 type Network struct {
 	state.Network
 	Decl

@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"errors"
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/ext/typeexpr"
 	"github.com/zclconf/go-cty/cty"
@@ -85,7 +86,7 @@ func (v *variable) convert(val cty.Value) (cty.Value, error) {
 
 // conversionError is why a value does not fit a type, with the path into it.
 func conversionError(err error) string {
-	if p, ok := err.(cty.PathError); ok && len(p.Path) > 0 {
+	if p, ok := errors.AsType[cty.PathError](err); ok && len(p.Path) > 0 {
 		return pathText(p.Path) + ": " + p.Error()
 	}
 	return err.Error()
