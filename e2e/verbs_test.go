@@ -20,11 +20,12 @@ var verbs = map[string]verb{
 	"exits":         exits,        // exits CODE CMD...: the command ends with that code
 	"changes":       changes,      // changes none|some [PLAN FLAGS]: what a plan would do
 	"reaches":       reaches,      // reaches NS ADDR...: a ping from the namespace is answered
+	"all-reach":     allReach,     // all-reach STACK SANDBOX...: each pings each other by name
 	"silent":        silent,       // silent NS ADDR...: it is not
 	"pinging":       pinging,      // pinging NS ADDR: ping in the background, until
 	"no-loss":       noLoss,       // no-loss: none of these pings got lost
 	"until":         until,        // until CMD...: try again for ten seconds
-	"replace":       replace,      // replace FILE OLD NEW: edit the one place
+	"replace":       replace,      // replace FILE OLD NEW: edit the one place; \n is a new line
 	"record-kernel": recordKernel, // record-kernel NAME: remember what the kernel holds
 	"same-kernel":   sameKernel,   // same-kernel NAME: it holds the same now
 }
@@ -65,7 +66,7 @@ func changes(ts *testscript.TestScript, neg bool, args []string) {
 		_, ok = codes[args[0]]
 	}
 	usage(ts, neg, ok, "changes none|some [PLAN FLAGS]")
-	expectExit(ts, codes[args[0]], append([]string{"cnmctl", "plan", "-detailed-exitcode", "-input=false"}, args[1:]...))
+	expectExit(ts, codes[args[0]], append([]string{"cnmctl", "plan", "-detailed-exitcode"}, args[1:]...))
 }
 
 func reaches(ts *testscript.TestScript, neg bool, args []string) {
@@ -74,6 +75,17 @@ func reaches(ts *testscript.TestScript, neg bool, args []string) {
 		// The first packet may wait for a bridge port or a neighbor: two tries, no more.
 		if ping(ts, args[0], addr, "-c2", "-i0.2", "-W2") != 0 {
 			ts.Fatalf("%s does not reach %s", args[0], addr)
+		}
+	}
+}
+
+func allReach(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, neg, len(args) >= 3, "all-reach STACK SANDBOX...")
+	for _, from := range args[1:] {
+		for _, to := range args[1:] {
+			if from != to && ping(ts, args[0]+"-"+from, to, "-c1", "-W2") != 0 {
+				ts.Fatalf("%s does not reach %s", from, to)
+			}
 		}
 	}
 }
@@ -160,9 +172,10 @@ func until(ts *testscript.TestScript, neg bool, args []string) {
 
 func replace(ts *testscript.TestScript, neg bool, args []string) {
 	usage(ts, neg, len(args) == 3, "replace FILE OLD NEW")
-	old := ts.ReadFile(args[0])
-	if n := strings.Count(old, args[1]); n != 1 {
-		ts.Fatalf("%s holds %q %d times, want once", args[0], args[1], n)
+	old, new := strings.ReplaceAll(args[1], `\n`, "\n"), strings.ReplaceAll(args[2], `\n`, "\n")
+	text := ts.ReadFile(args[0])
+	if n := strings.Count(text, old); n != 1 {
+		ts.Fatalf("%s holds %q %d times, want once", args[0], old, n)
 	}
-	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.Replace(old, args[1], args[2], 1)), 0o644))
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.Replace(text, old, new, 1)), 0o644))
 }
