@@ -294,6 +294,9 @@ func (r *run) raise(n *nursery, p state.Place) error {
 			return fmt.Errorf("bringing up the new ports in %s: %w", p, err)
 		}
 		b.reset()
+		if err := open.conn.settleCarriers(noCancel, mastersOf(n.well(p))); err != nil {
+			return fmt.Errorf("waiting for the bridges in %s: %w", p, err)
+		}
 	}
 	ops = ops[:0]
 	for _, m := range n.well(p) {
