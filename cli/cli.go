@@ -62,7 +62,7 @@ func commands(env Env) []*ucli.Command {
 			validateCommand(env), fmtCommand(env), planCommand(env), applyCommand(env), destroyCommand(env), driftCommand(env),
 		}},
 		{"Looking at what is there", []*ucli.Command{
-			showCommand(env), outputCommand(env), stateCommand(env), execCommand(env),
+			showCommand(env), outputCommand(env), graphCommand(env), stateCommand(env), execCommand(env),
 		}},
 		{"Other commands", []*ucli.Command{
 			consoleCommand(env), benchCommand(env), completionCommand(env), versionCommand(env), helpCommand(env),

@@ -180,6 +180,10 @@ func flagValues(ctx context.Context, s *session, flag string) []string {
 		return knownAddresses(ctx, s, "")
 	case "on-failure":
 		return []string{"rollback", "keep"}
+	case "as":
+		return []string{"text", "script", "json"}
+	case "format":
+		return []string{"dot", "mermaid", "json"}
 	}
 	return nil
 }

@@ -14,7 +14,7 @@ func (v *voice) diagnostics(diags hcl.Diagnostics) {
 		*v.collect = append(*v.collect, diags...)
 		return
 	}
-	for _, d := range describeAll(diags, v.files) {
+	for _, d := range spec.DescribeDiagnostics(diags, v.files) {
 		level := "error"
 		if d.Severity == "warning" {
 			level = "warn"

@@ -13,8 +13,6 @@ import (
 	"github.com/cnmctl/cnmctl/spec"
 	"github.com/google/renameio/v2"
 	"github.com/hashicorp/hcl/v2"
-	"github.com/hashicorp/hcl/v2/hclsyntax"
-	"github.com/hashicorp/hcl/v2/hclwrite"
 	"github.com/rogpeppe/go-internal/diff"
 	ucli "github.com/urfave/cli/v2"
 )
@@ -105,12 +103,11 @@ func formatOne(s *session, file string) (changed bool, err error) {
 	if file == "-" {
 		name = "<stdin>"
 	}
-	_, diags := hclsyntax.ParseConfig(src, name, hcl.InitialPos)
+	out, diags := spec.Format(src, name)
 	if diags.HasErrors() {
 		s.say.files = map[string]*hcl.File{name: {Bytes: src}}
 		return false, diags
 	}
-	out := hclwrite.Format(src)
 	changed = !bytes.Equal(src, out)
 	if file == "-" && !s.Bool("check") && !s.Bool("diff") {
 		_, err := s.say.text.Write(out)

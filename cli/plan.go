@@ -14,11 +14,11 @@ func planCommand(env Env) *ucli.Command {
 		Usage: "Show what apply would change",
 		Description: about(`Compares the configuration with the live kernel and the store and shows exactly what apply
 would do, with every address and name. Nothing is changed and no lock is taken.`,
-			"cnmctl plan", "cnmctl plan -out=p && cnmctl apply p",
+			"cnmctl plan", "cnmctl plan -out=p && cnmctl apply p", "cnmctl plan -as=script > apply.sh",
 			`cnmctl plan -target='endpoint.web["w0"]' -detailed-exitcode`),
 		Flags: flags(varFlags(), scopeFlags(), []ucli.Flag{
 			toggle("destroy", "plan to destroy everything of the stack"),
-			choice("as", "what to print", "text", "json"),
+			choice("as", "what to print", "text", "script", "json"),
 			text("out", "FILE", "save the plan for 'cnmctl apply FILE'"),
 			toggle("detailed-exitcode", "exit with 2 when there is something to change"),
 		}, hostFlag(), streamFlags()),
@@ -85,7 +85,10 @@ code is 0 when the kernel is as the configuration says, and 2 when it is not.`,
 
 // printPlan prints the plan in the form asked for.
 func (f *flow) printPlan(form string) error {
-	if form == "json" {
+	switch form {
+	case "script":
+		return planner.Script(f.s.say.text, f.plan)
+	case "json":
 		return f.s.document(planner.NewDocument(f.plan, version))
 	}
 	f.showPlan()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/cnmctl/cnmctl/spec"
 	"github.com/hashicorp/hcl/v2"
 	ucli "github.com/urfave/cli/v2"
 )
@@ -49,30 +50,11 @@ func validate(_ context.Context, s *session) error {
 	if err != nil && !errors.As(err, &mistakes) {
 		mistakes = hcl.Diagnostics{{Severity: hcl.DiagError, Summary: err.Error()}}
 	}
-	if err := s.document(validation(append(*collected, mistakes...), s.say.files)); err != nil {
+	if err := spec.DiagnosticsJSON(s.env.Stdout, append(*collected, mistakes...), s.say.files); err != nil {
 		return err
 	}
 	if err != nil {
 		return quietly(codeError)
 	}
 	return nil
-}
-
-// validation is the document that validate -json writes.
-func validation(diags hcl.Diagnostics, files map[string]*hcl.File) map[string]any {
-	problems, warnings := 0, 0
-	for _, d := range diags {
-		if d.Severity == hcl.DiagError {
-			problems++
-		} else {
-			warnings++
-		}
-	}
-	return map[string]any{
-		"format_version": "1.0",
-		"valid":          problems == 0,
-		"error_count":    problems,
-		"warning_count":  warnings,
-		"diagnostics":    describeAll(diags, files),
-	}
 }
