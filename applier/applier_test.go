@@ -255,10 +255,10 @@ func TestRunAbortsTheRollback(t *testing.T) {
 	count := 0
 	hook := func(int, state.Op) error {
 		count++
-		switch {
-		case count == last+1:
+		switch count {
+		case last + 1:
 			return syscall.ENOBUFS
-		case count == last+3:
+		case last + 3:
 			stop()
 		}
 		return nil

@@ -1,6 +1,7 @@
 package docs
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -63,7 +64,7 @@ func shell(t *testing.T, dir, command string) string {
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "CNMCTL_IN_AUTOMATION=1", "NO_COLOR=1")
 	out, err := cmd.CombinedOutput()
-	if _, exited := err.(*exec.ExitError); err != nil && !exited {
+	if _, exited := errors.AsType[*exec.ExitError](err); err != nil && !exited {
 		t.Fatalf("%s: %v", command, err)
 	}
 	return trimLines(string(out))

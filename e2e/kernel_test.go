@@ -74,7 +74,7 @@ func writeNamespace(b *strings.Builder, ns string) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w: %s", strings.Join(words, " "), err, out)
 		}
-		fmt.Fprintf(b, "== %s: %s\n%s", title, command, normal(command, string(out)))
+		fmt.Fprintf(b, "== %s: %s\n%s", title, command, settled(command, string(out)))
 	}
 	return writeSysctls(b, ns, title)
 }
@@ -86,7 +86,7 @@ var volatile = []struct {
 	with    string
 }{
 	{regexp.MustCompile(`(?m)^\d+: `), ""},
-	{regexp.MustCompile(`@if\d+`), "@if"},
+	{regexp.MustCompile(`(?m)^([^ :@]+)@[^ :]+:`), "$1:"}, // bridge(8) looks the peer's index up in the wrong namespace
 	{regexp.MustCompile(`link-netnsid \d+`), "link-netnsid"},
 	{regexp.MustCompile(`_timer +[\d.]+`), "_timer"},
 	{regexp.MustCompile(`fdb_n_learned \d+`), "fdb_n_learned"},
@@ -97,16 +97,22 @@ var volatile = []struct {
 	{regexp.MustCompile(` +(\n|$)`), "$1"},
 }
 
-func normal(command, text string) string {
+func settled(command, text string) string {
 	for _, v := range volatile {
 		text = v.pattern.ReplaceAllString(text, v.with)
 	}
 	if strings.HasPrefix(command, "nft") {
 		return text
 	}
-	lines := strings.SplitAfter(text, "\n")
+	lines := slices.DeleteFunc(strings.SplitAfter(text, "\n"), comesLate)
 	slices.Sort(lines)
 	return strings.Join(lines, "")
+}
+
+// comesLate reports a route to an interface's own link-local address, which the kernel
+// adds when it has made sure that nobody else has it, a second or two later.
+func comesLate(line string) bool {
+	return strings.HasPrefix(line, "local fe80::") || strings.HasPrefix(line, "anycast fe80::")
 }
 
 // switched are the settings that cnmctl turns on for the machine and leaves on, and what

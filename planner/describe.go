@@ -68,7 +68,11 @@ func routeText(r state.Route) string {
 	}
 	b.WriteString(destination(r.Dst))
 	if r.Via.IsValid() {
-		b.WriteString(" via " + r.Via.String())
+		b.WriteString(" via ")
+		if r.Via.Is6() && r.Dst.Addr().Is4() {
+			b.WriteString("inet6 ")
+		}
+		b.WriteString(r.Via.String())
 	}
 	if r.Dev != "" {
 		b.WriteString(" dev " + r.Dev)

@@ -50,7 +50,7 @@ type printer struct {
 // put writes texts. The buffer keeps the first error for Flush.
 func (out *printer) put(texts ...string) {
 	for _, t := range texts {
-		out.WriteString(t)
+		_, _ = out.WriteString(t)
 	}
 }
 

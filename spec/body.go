@@ -164,14 +164,6 @@ func (b *body) parts(name string) []*part {
 	return out
 }
 
-// expr is the expression of an attribute, nil when it is not written.
-func (b *body) expr(name string) hcl.Expression {
-	if a := b.attrs[name]; a != nil {
-		return a.expr
-	}
-	return nil
-}
-
 // traversals are the references in the attributes and nested blocks that want accepts, in
 // the order of the source.
 func (b *body) traversals(want func(name string) bool) []hcl.Traversal {

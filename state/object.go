@@ -153,7 +153,8 @@ func (f Foreign) Inside() []Key { return nil }
 func (f Foreign) Attrs() []Attr { return nil }
 
 // Adopted stands in a wanted World for a foreign link that the configuration builds on
-// with adopt = true: it must be there, be of the type, and is never changed or deleted.
+// with adopt = true, or that routes go out by: it must be there, be of the type ("" is
+// any), and is never changed or deleted.
 type Adopted struct {
 	K     Key
 	Type  LinkType

@@ -21,7 +21,7 @@ import (
 // samples need, d among them.
 func Contract(t *testing.T, d drivers.Driver, all []drivers.Driver, samples map[string]*Records) {
 	t.Run("schema", func(t *testing.T) { checkSchema(t, d) })
-	if d.Traits() != d.Traits() {
+	if first := d.Traits(); first != d.Traits() {
 		t.Error("the traits are not always the same")
 	}
 	for name, r := range samples {

@@ -43,8 +43,8 @@ func openConn(buffers *sync.Pool) (*conn, error) {
 	}
 	// With these two an error comes with the kernel's own sentence and without a copy of
 	// the request. Kernels that lack them still work.
-	unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_EXT_ACK, 1)
-	unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_CAP_ACK, 1)
+	_ = unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_EXT_ACK, 1)
+	_ = unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_CAP_ACK, 1)
 	// Without this one the attributes of a dump request are ignored (since Linux 4.20).
 	unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_GET_STRICT_CHK, 1)
 	return &conn{fd: fd, buffers: buffers}, nil
@@ -52,7 +52,7 @@ func openConn(buffers *sync.Pool) (*conn, error) {
 
 func (c *conn) close() {
 	if c != nil && c.fd >= 0 {
-		unix.Close(c.fd)
+		_ = unix.Close(c.fd)
 		c.fd = -1
 	}
 }

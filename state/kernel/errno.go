@@ -31,7 +31,7 @@ func verdict(op state.Op, err error) outcome {
 		return fine
 	case op.Action == state.Delete && isAny(err, absent...):
 		return fine
-	case op.Action == state.Create && isAny(err, unix.EEXIST):
+	case op.Action != state.Delete && isAny(err, unix.EEXIST):
 		return taken
 	}
 	return failed
@@ -101,6 +101,8 @@ func describe(o state.Object) string {
 		return text + where
 	case state.Neighbor:
 		return fmt.Sprintf("neighbor %s (%s) on %s%s", o.IP, o.MAC, o.Link, where)
+	case state.Rule:
+		return fmt.Sprintf("rule %d to table %d%s", o.Priority, o.Table, where)
 	case state.Ruleset:
 		return "nftables table " + o.Table + where
 	case state.File:

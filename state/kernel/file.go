@@ -108,7 +108,7 @@ func (r *fileReader) read(dir int, p state.Place, name string) (state.Object, er
 	if st.Mode&unix.S_IFMT != unix.S_IFREG {
 		return foreign, nil
 	}
-	id := inodeID{uint64(st.Dev), st.Ino}
+	id := inodeID{st.Dev, st.Ino}
 	content, ok := r.seen[id]
 	if !ok {
 		var err error

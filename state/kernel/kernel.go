@@ -67,7 +67,7 @@ func Open(cfg Config) (*Kernel, error) {
 	}
 	c, err := openConn(k.buffers)
 	if err != nil {
-		unix.Close(k.host)
+		_ = unix.Close(k.host)
 		return nil, fmt.Errorf("opening a route socket: %w", err)
 	}
 	k.places[state.Host] = &place{conn: c, index: map[string]int32{}}
@@ -92,15 +92,29 @@ func (k *Kernel) forget(p state.Place) {
 	}
 }
 
-// forgetOthers closes what is open in namespaces that are not among those that were read.
-func (k *Kernel) forgetOthers(spaces []*reading) {
-	there := make(map[state.Place]bool, len(spaces))
-	for _, r := range spaces {
-		there[r.place] = !r.stub
+// letGo closes the socket of a namespace that was read, unless it was open before.
+func (k *Kernel) letGo(r *reading) {
+	if r == nil {
+		return
 	}
-	for p := range k.places {
-		if p != state.Host && !there[p] {
-			k.forget(p)
+	if known := k.places[r.place]; known == nil || known.conn != r.conn {
+		r.conn.close()
+		r.conn = nil
+	}
+}
+
+// keepOnly remembers the sockets of the namespaces that were read, and closes all others.
+func (k *Kernel) keepOnly(spaces []*reading) {
+	old := k.places
+	k.places = map[state.Place]*place{state.Host: old[state.Host]}
+	for _, r := range spaces {
+		if r.conn != nil {
+			k.places[r.place] = &place{conn: r.conn, ino: r.ino}
+		}
+	}
+	for p, known := range old {
+		if now := k.places[p]; now == nil || now.conn != known.conn {
+			known.conn.close()
 		}
 	}
 }
@@ -151,9 +165,6 @@ func (k *Kernel) at(p state.Place) (*place, error) {
 // keep remembers an open socket of a place, and lets another one go when there are too
 // many.
 func (k *Kernel) keep(p state.Place, c *conn, ino uint64) *place {
-	if known := k.places[p]; known != nil && known.conn == c {
-		return known
-	}
 	k.forget(p)
 	for other := range k.places {
 		if len(k.places) < k.maxOpen {

@@ -1,9 +1,15 @@
 package kernel
 
 import (
+	"os"
 	"testing"
 
 	"github.com/cnmctl/cnmctl/state/kernel/kerneltest"
 )
 
-func TestMain(m *testing.M) { kerneltest.Main(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv(execEnv) != "" {
+		execInstead()
+	}
+	kerneltest.Main(m)
+}

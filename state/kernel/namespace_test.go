@@ -139,6 +139,7 @@ func TestFewFileDescriptors(t *testing.T) {
 	b.apply(create(spaces...)...)
 	b.apply(create(addresses...)...)
 	b.same(append(spaces, addresses...)...)
+	b.same(append(spaces, addresses...)...)
 	if len(b.k.places) > 5 {
 		t.Errorf("%d places are open", len(b.k.places))
 	}

@@ -172,7 +172,7 @@ func (k *Kernel) lockNetnsDir() (unlock func(), err error) {
 	if err := shareMount(k.netnsDir); err != nil {
 		unlock()
 		if made {
-			unix.Rmdir(k.netnsDir)
+			_ = unix.Rmdir(k.netnsDir)
 		}
 		return nil, err
 	}

@@ -26,7 +26,7 @@ func openFilter() (*filterConn, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("socket", err)
 	}
-	unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_EXT_ACK, 1)
+	_ = unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_EXT_ACK, 1)
 	unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_CAP_ACK, 1)
 	return &filterConn{conn{fd: fd}}, nil
 }
@@ -86,7 +86,7 @@ func (c *filterConn) ask(typ uint16, request []byte) ([]byte, error) {
 	for done := false; !done; {
 		var in [4096]byte
 		n, _, err := unix.Recvfrom(c.fd, in[:], 0)
-		if err == unix.EINTR {
+		if errors.Is(err, unix.EINTR) {
 			continue
 		}
 		if err != nil {

@@ -91,7 +91,7 @@ func (k *Kernel) gather(ctx context.Context, live *Live, host *reading, spaces [
 	if err != nil {
 		return err
 	}
-	k.forgetOthers(spaces)
+	k.keepOnly(spaces)
 	for _, r := range append(spaces, host) {
 		index := make(map[string]int32, len(r.on.links))
 		for i := range r.on.links {
@@ -110,10 +110,9 @@ func (k *Kernel) gather(ctx context.Context, live *Live, host *reading, spaces [
 		if r.stub {
 			continue
 		}
-		if r.place != state.Host {
-			k.keep(r.place, r.conn, r.ino)
+		if open := k.places[r.place]; open != nil {
+			open.index = index
 		}
-		k.places[r.place].index = index
 	}
 	for i := range host.on.links {
 		live.Links[host.on.links[i].name] = true
@@ -151,6 +150,9 @@ func (k *Kernel) readNamespaces(ctx context.Context, names []string, world state
 					if found[i], foreign[i], err = k.readNamespace(ctx, names[i], host); err != nil {
 						return fmt.Errorf("reading namespace %s: %w", names[i], err)
 					}
+					if i >= k.maxOpen {
+						k.letGo(found[i])
+					}
 				}
 				return nil
 			})
@@ -172,9 +174,7 @@ func (k *Kernel) readNamespaces(ctx context.Context, names []string, world state
 	for i, r := range found {
 		switch {
 		case r != nil && err != nil:
-			if k.places[r.place] == nil || k.places[r.place].conn != r.conn {
-				r.conn.close() // nil for a stub
-			}
+			k.letGo(r)
 		case r != nil:
 			spaces = append(spaces, r)
 		case foreign[i] != "":

@@ -145,9 +145,12 @@ func (k *Kernel) setSysctl(op state.Op) error {
 	case op.Action == state.Delete && s.Keep:
 		return nil
 	case op.Action == state.Delete:
+		if _, err := readSysctl(s.Path); err != nil {
+			return err // which may say that it is gone
+		}
 		value, err := k.defaultSysctl(s)
 		if err != nil {
-			return err
+			return fmt.Errorf("reading what a new namespace has: %v", err)
 		}
 		return writeSysctl(s.Path, value)
 	case s.Keep:
@@ -171,29 +174,35 @@ func atLeast(live, want string) bool {
 
 // defaultSysctl is the value that a new namespace has; for an interface's setting, that a
 // new interface would get there.
-func (k *Kernel) defaultSysctl(s state.Sysctl) (string, error) {
-	path := s.Path
-	if s.Link != "" {
-		path = strings.Replace(path, "/"+s.Link+"/", "/default/", 1)
-	}
-	if value, ok := k.defaults[path]; ok {
+func (k *Kernel) defaultSysctl(s state.Sysctl) (value string, err error) {
+	if value, ok := k.defaults[s.Path]; ok {
 		return value, nil
 	}
-	var value string
-	err := excursion(func() (err error) {
+	paths := []string{s.Path}
+	if s.Link != "" {
+		// Neighbor tables have their defaults in the first namespace alone; there, lo
+		// starts with them like any other.
+		of := "/" + s.Link + "/"
+		paths = []string{strings.Replace(s.Path, of, "/default/", 1), strings.Replace(s.Path, of, "/lo/", 1)}
+	}
+	err = excursion(func() (err error) {
 		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 			return os.NewSyscallError("unshare", err)
 		}
-		value, err = readSysctl(path)
+		for _, path := range paths {
+			if value, err = readSysctl(path); err == nil {
+				break
+			}
+		}
 		return err
 	})
 	if err != nil {
-		return "", fmt.Errorf("reading the default: %w", err)
+		return "", err
 	}
 	if k.defaults == nil {
 		k.defaults = map[string]string{}
 	}
-	k.defaults[path] = value
+	k.defaults[s.Path] = value
 	return value, nil
 }
 

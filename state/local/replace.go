@@ -19,7 +19,7 @@ func replace(path string, text []byte) error {
 	if err != nil {
 		return err
 	}
-	defer f.Cleanup()
+	defer func() { _ = f.Cleanup() }()
 	if _, err := f.Write(text); err != nil {
 		return err
 	}
