@@ -1,0 +1,273 @@
+package planner
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/cnmctl/cnmctl/state"
+)
+
+// Script writes the plan as a POSIX shell script of ip, bridge, nft and sysctl commands,
+// one that a person can read, and that leaves the same kernel behind as apply, marks
+// included. It stops at the first command that fails, and knows no way back.
+func Script(w io.Writer, p *Plan) error {
+	s := &script{Writer: bufio.NewWriterSize(w, 1<<16), plan: p, written: map[string]string{}, made: map[state.Key]bool{}}
+	s.line("#!/bin/sh")
+	s.line("# What cnmctl would do for stack %s, as commands: run it as root.", shell(p.Stack))
+	s.line("# The records and claims of cnmctl's store are not part of it: after a run the next")
+	s.line("# plan finds all kernel objects by their marks, and only has to write those.")
+	s.line("set -eu")
+	for _, op := range p.Ops {
+		if op.Action == state.Create {
+			s.made[op.Key] = true
+			for _, o := range op.Along {
+				s.made[o.Key()] = true
+			}
+		}
+	}
+	begin := 0
+	for i, end := range p.Waves {
+		s.wave(i+1, p.Ops[begin:end])
+		begin = end
+	}
+	return s.Flush()
+}
+
+// script writes commands. Errors of writing come out of Flush.
+type script struct {
+	*bufio.Writer
+	plan *Plan
+	// written tells where a content was written first, so that a thousand files with one
+	// content do not fill the script.
+	written map[string]string
+	// made are the keys that the plan makes.
+	made map[state.Key]bool
+}
+
+func (s *script) line(format string, args ...any) { fmt.Fprintf(s, format+"\n", args...) }
+
+// wave writes one wave's commands, if it has any outside the store.
+func (s *script) wave(number int, ops []state.Op) {
+	headed := false
+	for _, op := range ops {
+		if op.Key.Place == state.Store {
+			continue
+		}
+		if !headed {
+			s.line("\n# Step %d", number)
+			headed = true
+		}
+		s.op(op)
+	}
+}
+
+func (s *script) op(op state.Op) {
+	switch o := op.Object().(type) {
+	case state.Namespace:
+		s.namespace(op, o)
+	case state.Link:
+		s.link(op, o)
+	case state.IPAddress:
+		s.address(op, o)
+	case state.Route:
+		s.route(op, o)
+	case state.Rule:
+		s.rule(op, o)
+	case state.Neighbor:
+		s.neighbor(op, o)
+	case state.Sysctl:
+		s.sysctl(op, o)
+	case state.Ruleset:
+		s.ruleset(op, o)
+	case state.File:
+		s.file(op, o)
+	}
+}
+
+// ip is the command ip, for a place.
+func ip(p state.Place) string { return in("ip", p) }
+
+// in is ip or bridge, for a place: both take -n.
+func in(command string, p state.Place) string {
+	if ns, ok := p.Netns(); ok {
+		return command + " -n " + shell(ns)
+	}
+	return command
+}
+
+// inside puts a command into a place.
+func inside(p state.Place, command string) string {
+	if ns, ok := p.Netns(); ok {
+		return "ip netns exec " + shell(ns) + " " + command
+	}
+	return command
+}
+
+func (s *script) namespace(op state.Op, n state.Namespace) {
+	name := shell(n.Name)
+	switch op.Action {
+	case state.Create:
+		s.line("ip netns add %s", name)
+		s.line("ip -n %s link set dev lo up%s", name, marks(n.Mark))
+	case state.Update:
+		s.line("ip -n %s link set dev lo%s", name, marks(n.Mark))
+	case state.Delete:
+		s.line("ip netns del %s", name)
+		s.await(op)
+	}
+}
+
+// await waits for links on the host to be gone that are made again: the kernel takes a
+// namespace down in the background.
+func (s *script) await(op state.Op) {
+	for _, o := range op.Along {
+		if l, ok := o.(state.Link); ok && l.Place == state.Host && s.made[l.Key()] {
+			s.line("while ip link show dev %s >/dev/null 2>&1; do sleep 0.1; done", shell(l.Name))
+		}
+	}
+}
+
+// marks are the arguments of `ip link set` that say whose a link is; for nobody, those
+// that take the marks away.
+func marks(o state.Owner) string {
+	if o == (state.Owner{}) {
+		return " alias '' group 0"
+	}
+	return fmt.Sprintf(" alias %s group %#x", shell(o.Mark()), state.LinkGroup(o.Stack))
+}
+
+func (s *script) address(op state.Op, a state.IPAddress) {
+	command := ip(a.Place) + " address "
+	where := a.Prefix.String() + " dev " + shell(a.Link)
+	if op.Action == state.Delete {
+		// The kernel may have taken it along with another address of its subnet.
+		s.line("%sdel %s 2>/dev/null || :", command, where)
+		return
+	}
+	if a.Prefix.Addr().Is6() {
+		where += " nodad"
+	}
+	if a.Loan {
+		where += " proto " + strconv.Itoa(int(loanProtocol(a.Mark)))
+	}
+	s.line("%sreplace %s", command, where)
+}
+
+// loanProtocol marks what is on a foreign link, 0 what is forgotten.
+func loanProtocol(o state.Owner) uint8 {
+	if o == (state.Owner{}) {
+		return 0
+	}
+	return state.Protocol(o.Stack)
+}
+
+func (s *script) route(op state.Op, r state.Route) {
+	command := ip(r.Place)
+	if r.Dst.Addr().Is6() {
+		command += " -6"
+	}
+	if op.Action == state.Delete {
+		// The kernel may have taken it along with an address.
+		s.line("%s route del %s 2>/dev/null || :", command, routeKeyText(r))
+		return
+	}
+	proto := "static"
+	if r.Mark != (state.Owner{}) && (r.Loan || r.Place == state.Host) {
+		proto = strconv.Itoa(int(state.Protocol(r.Mark.Stack)))
+	}
+	s.line("%s route replace %s proto %s", command, routeText(r), proto)
+}
+
+// routeKeyText is what the kernel knows a route by.
+func routeKeyText(r state.Route) string {
+	return routeText(state.Route{Type: r.Type, Dst: r.Dst, Table: r.Table, Metric: r.Metric})
+}
+
+func (s *script) rule(op state.Op, r state.Rule) {
+	command, action := ip(r.Place), "add"
+	if r.IPv6 {
+		command += " -6"
+	}
+	if op.Action == state.Delete {
+		action = "del"
+	}
+	pref, rest, _ := strings.Cut(ruleText(r), ": ")
+	s.line("%s rule %s pref %s %s protocol %d", command, action, pref, rest, state.Protocol(r.Mark.Stack))
+}
+
+func (s *script) neighbor(op state.Op, n state.Neighbor) {
+	if op.Action == state.Delete {
+		s.line("%s neighbor del %s dev %s", ip(n.Place), n.IP, shell(n.Link))
+		return
+	}
+	s.line("%s neighbor replace %s lladdr %s dev %s nud permanent", ip(n.Place), n.IP, n.MAC, shell(n.Link))
+}
+
+// sysctl sets a setting, or sets it back to what a new namespace has.
+func (s *script) sysctl(op state.Op, c state.Sysctl) {
+	set := inside(c.Place, "sysctl -qw ")
+	if op.Action != state.Delete {
+		s.line("%s%s", set, shell(c.Path+"="+c.Value))
+		return
+	}
+	fresh := c.Path
+	if c.Link != "" {
+		fresh = strings.Replace(fresh, "/"+c.Link+"/", "/default/", 1)
+	}
+	s.line(`%s%s"$(unshare -n sysctl -n %s)"`, set, shell(c.Path+"="), shell(fresh))
+}
+
+func (s *script) ruleset(op state.Op, r state.Ruleset) {
+	if op.Action == state.Delete {
+		s.line("%s", inside(r.Place, "nft delete table inet "+r.Table))
+		return
+	}
+	s.heredoc(inside(r.Place, "nft -f -"), r.Script())
+}
+
+// file writes a file that `ip netns exec` lays over /etc.
+func (s *script) file(op state.Op, f state.File) {
+	ns, _ := f.Place.Netns()
+	dir := shell("/etc/netns/" + ns)
+	path := shell("/etc/netns/" + ns + "/" + f.Name)
+	if op.Action == state.Delete {
+		s.line("rm -f %s", path)
+		s.line("rmdir %s 2>/dev/null || :", dir)
+		return
+	}
+	s.line("mkdir -p %s", dir)
+	first, again := s.written[f.Content]
+	switch {
+	case again:
+		s.line("rm -f %s; cp %s %s", path, first, path)
+	case strings.HasSuffix(f.Content, "\n"):
+		s.line("rm -f %s", path) // other names of the same file keep their content
+		s.heredoc("cat > "+path, f.Content)
+	default:
+		s.line("rm -f %s; printf %%s %s > %s", path, shell(f.Content), path)
+	}
+	s.written[f.Content] = path
+}
+
+// heredoc gives a command a text to read, up to a line that is not in the text.
+func (s *script) heredoc(command, text string) {
+	end := "EOF"
+	for strings.Contains("\n"+text, "\n"+end+"\n") {
+		end += "F"
+	}
+	s.line("%s <<'%s'\n%s%s", command, end, text, end)
+}
+
+// shell is a word for the shell, quoted when it has to be.
+func shell(word string) string {
+	plain := func(r rune) bool {
+		return r < 0x80 && (r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' || strings.ContainsRune("_-+=./:,@%", r))
+	}
+	if word != "" && strings.IndexFunc(word, func(r rune) bool { return !plain(r) }) < 0 {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}

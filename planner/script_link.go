@@ -1,0 +1,118 @@
+package planner
+
+import (
+	"fmt"
+
+	"github.com/cnmctl/cnmctl/state"
+)
+
+func (s *script) link(op state.Op, l state.Link) {
+	switch op.Action {
+	case state.Create:
+		s.makeLink(l, op.Along)
+	case state.Update:
+		s.changeLink(op.Before.(state.Link), l)
+	case state.Delete:
+		s.line("%s link del dev %s", ip(l.Place), shell(l.Name))
+	}
+}
+
+// makeLink makes a link, and its other end with it, born in its namespace.
+func (s *script) makeLink(l state.Link, along []state.Object) {
+	ends := []state.Link{l}
+	for _, o := range along {
+		if other, ok := o.(state.Link); ok {
+			ends = append(ends, other)
+		}
+	}
+	// ip(8) can name a namespace for the other end, but not the host.
+	if len(ends) == 2 && ends[0].Place != state.Host && ends[1].Place == state.Host {
+		ends[0], ends[1] = ends[1], ends[0]
+	}
+	command := ip(ends[0].Place) + " link add" + born(ends[0]) + " type " + string(l.Type)
+	if len(ends) == 2 {
+		command += " peer" + born(ends[1])
+		if ns, ok := ends[1].Place.Netns(); ok && ends[1].Place != ends[0].Place {
+			command += " netns " + shell(ns)
+		}
+	}
+	s.line("%s", command)
+	for _, end := range ends {
+		s.finishLink(end)
+	}
+}
+
+// born are the arguments of a link's creation.
+func born(l state.Link) string {
+	text := " name " + shell(l.Name)
+	if l.MTU != 0 {
+		text += fmt.Sprintf(" mtu %d", l.MTU)
+	}
+	if !l.MAC.IsZero() {
+		text += " address " + l.MAC.String()
+	}
+	return text
+}
+
+// finishLink does what a creation cannot, and brings the link up last.
+func (s *script) finishLink(l state.Link) {
+	if l.NoIPv6 {
+		s.ipv6(l)
+	}
+	set := marks(l.Mark)
+	if l.Master != "" {
+		set += " master " + shell(l.Master)
+	}
+	s.line("%s link set dev %s%s", ip(l.Place), shell(l.Name), set)
+	s.portFlags(l, l.Hairpin || l.Isolated)
+	if l.Up {
+		s.line("%s link set dev %s up", ip(l.Place), shell(l.Name))
+	}
+}
+
+// changeLink changes what differs.
+func (s *script) changeLink(from, to state.Link) {
+	if from.NoIPv6 != to.NoIPv6 {
+		s.ipv6(to)
+	}
+	set := ""
+	if to.MTU != 0 && from.MTU != to.MTU {
+		set += fmt.Sprintf(" mtu %d", to.MTU)
+	}
+	if !to.MAC.IsZero() && from.MAC != to.MAC {
+		set += " address " + to.MAC.String()
+	}
+	if from.Mark != to.Mark || from.HalfMade {
+		set += marks(to.Mark)
+	}
+	switch {
+	case to.Type == state.Bridge || from.Master == to.Master:
+	case to.Master == "":
+		set += " nomaster"
+	default:
+		set += " master " + shell(to.Master)
+	}
+	if from.Up != to.Up {
+		set += map[bool]string{true: " up", false: " down"}[to.Up]
+	}
+	if set != "" {
+		s.line("%s link set dev %s%s", ip(to.Place), shell(to.Name), set)
+	}
+	s.portFlags(to, from.Master != to.Master || from.Hairpin != to.Hairpin || from.Isolated != to.Isolated)
+}
+
+// portFlags sets the flags of a bridge's port.
+func (s *script) portFlags(l state.Link, differ bool) {
+	if l.Master == "" || !differ {
+		return
+	}
+	s.line("%s link set dev %s hairpin %s isolated %s", in("bridge", l.Place), shell(l.Name), onOff(l.Hairpin), onOff(l.Isolated))
+}
+
+func (s *script) ipv6(l state.Link) {
+	s.line("%s", inside(l.Place, fmt.Sprintf("sysctl -qw %s", shell(fmt.Sprintf("net/ipv6/conf/%s/disable_ipv6=%d", l.Name, bit(l.NoIPv6))))))
+}
+
+func onOff(b bool) string { return map[bool]string{true: "on", false: "off"}[b] }
+
+func bit(b bool) int { return map[bool]int{true: 1, false: 0}[b] }
