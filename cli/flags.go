@@ -46,6 +46,7 @@ func varFlags() []ucli.Flag {
 			Usage: "`NAME=VALUE` sets a variable of the configuration; may be repeated"},
 		&ucli.GenericFlag{Name: "var-file", Value: &varFlag{given: given, file: true},
 			Usage: "`FILE` sets variables from a file; may be repeated"},
+		&ucli.BoolFlag{Name: "input", Value: true, Usage: "ask for what is not given"},
 	}
 }
 
@@ -118,7 +119,6 @@ func lockFlags() []ucli.Flag {
 func runFlags() []ucli.Flag {
 	return []ucli.Flag{
 		toggle("auto-approve", "do not ask"),
-		&ucli.BoolFlag{Name: "input", Value: true, Usage: "ask when there is something to ask"},
 		choice("on-failure", "what to do when something fails", "rollback", "keep"),
 	}
 }

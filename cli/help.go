@@ -24,7 +24,7 @@ func about(text string, examples ...string) string {
 func helpCommand(env Env) *ucli.Command {
 	return &ucli.Command{
 		Name: "help", ArgsUsage: "[COMMAND]",
-		Usage:       "Show what there is, or all about one command",
+		Usage:       "List the commands, or show all about one",
 		Description: about("Prints this tool's commands, or the description and flags of one.", "cnmctl help state mv"),
 		Action: action(env, func(_ context.Context, s *session) error {
 			l := split(s.App, s.Args().Slice())

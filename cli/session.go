@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 
@@ -46,9 +47,17 @@ func action(env Env, run func(context.Context, *session) error) ucli.ActionFunc 
 		if errors.Is(err, context.Canceled) {
 			err = applier.ErrInterrupted
 		}
-		s.say.failure(err)
+		s.say.failure(withRemedy(err))
 		return quietly(exitCode(err))
 	}
+}
+
+// withRemedy says what to do about a missing permission.
+func withRemedy(err error) error {
+	if errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0 {
+		return fmt.Errorf("%w; run cnmctl as root, which namespaces and network devices belong to", err)
+	}
+	return err
 }
 
 // open prepares what every command needs.
