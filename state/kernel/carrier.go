@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/cnmctl/cnmctl/state"
 	"golang.org/x/sys/unix"
@@ -11,33 +12,49 @@ import (
 // linux/rtnetlink.h).
 const rtextSkipStats = 8
 
-// settleCarriers makes the kernel act on the carrier that bridges got with their first
-// port. A bridge sends nothing before that, and left alone the kernel comes to it after
-// the ports, two hundred a second (net/core/link_watch.c): with a thousand of them the host
-// was mute for six seconds. To be asked for one link, rather than for all, makes it act on
-// that link at once.
-func (c *conn) settleCarriers(ctx context.Context, bridges []string) error {
-	for _, name := range bridges {
-		b := &batch{}
-		b.request(unix.RTM_GETLINK, 0, make([]byte, unix.SizeofIfInfomsg))
-		b.text(unix.IFLA_IFNAME, name)
-		b.u32(unix.IFLA_EXT_MASK, rtextSkipStats)
-		b.end()
-		if err := c.one(ctx, b); err != nil {
+// settleCarriers makes the kernel act on the carriers that came with the new links. A
+// link that was up before its carrier came sends nothing until then, and left alone the
+// kernel gets to it in its own time: two hundred links a second, bridges behind their ports
+// (net/core/link_watch.c). With a thousand ports the host was mute for six seconds. To be
+// asked for one link, rather than for all, makes it act on that link at once.
+func (r *run) settleCarriers(n *nursery) error {
+	for _, p := range n.places {
+		open, err := r.at(p)
+		if err != nil {
 			return err
+		}
+		for _, name := range waitingFor(n.well(p)) {
+			if err := open.conn.askFor(noCancel, name); err != nil && !isAny(err, unix.ENODEV) {
+				return fmt.Errorf("waiting for the carrier of %s in %s: %w", name, p, err)
+			}
 		}
 	}
 	return nil
 }
 
-// mastersOf lists the bridges that new links are ports of, once each, in order.
-func mastersOf(made []*making) (bridges []string) {
+// waitingFor lists what may have been up before its carrier came: the bridges that new
+// links are ports of, once each, and the ends that are no ports. Ports come up last.
+func waitingFor(made []*making) (names []string) {
 	seen := map[string]bool{}
 	for _, m := range made {
-		if name := m.link.Master; name != "" && !seen[name] && m.link.Type == state.Veth {
+		name := m.link.Master
+		if name == "" && m.link.Type == state.Veth {
+			name = m.link.Name
+		}
+		if name != "" && !seen[name] {
 			seen[name] = true
-			bridges = append(bridges, name)
+			names = append(names, name)
 		}
 	}
-	return bridges
+	return names
+}
+
+// askFor asks for one link and leaves the answer unread but for its end.
+func (c *conn) askFor(ctx context.Context, name string) error {
+	b := &batch{}
+	b.request(unix.RTM_GETLINK, 0, make([]byte, unix.SizeofIfInfomsg))
+	b.text(unix.IFLA_IFNAME, name)
+	b.u32(unix.IFLA_EXT_MASK, rtextSkipStats)
+	b.end()
+	return c.one(ctx, b)
 }

@@ -69,6 +69,7 @@ func (r *run) createLinks(ops []int) error {
 				break
 			}
 		}
+		err = errors.Join(err, r.settleCarriers(n))
 	}
 	for _, i := range tried {
 		if e := n.failed[i]; e != nil || err == nil {
@@ -294,9 +295,6 @@ func (r *run) raise(n *nursery, p state.Place) error {
 			return fmt.Errorf("bringing up the new ports in %s: %w", p, err)
 		}
 		b.reset()
-		if err := open.conn.settleCarriers(noCancel, mastersOf(n.well(p))); err != nil {
-			return fmt.Errorf("waiting for the bridges in %s: %w", p, err)
-		}
 	}
 	ops = ops[:0]
 	for _, m := range n.well(p) {
