@@ -28,11 +28,13 @@ sandbox "server" {
 }
 
 endpoint "client" {
+  name    = "client"
   network = network.net
   sandbox = sandbox.client
 }
 
 endpoint "server" {
+  name    = "server"
   network = network.net
   sandbox = sandbox.server
   aliases = ["www"]
