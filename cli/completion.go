@@ -7,6 +7,10 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/cnmctl/cnmctl/drivers"
+	"github.com/cnmctl/cnmctl/drivers/registry"
+	"github.com/cnmctl/cnmctl/planner"
+	"github.com/cnmctl/cnmctl/state"
 	ucli "github.com/urfave/cli/v2"
 )
 
@@ -200,4 +204,40 @@ func argumentValues(ctx context.Context, s *session, l line) []string {
 		return slices.Collect(maps.Keys(completionScripts))
 	}
 	return nil
+}
+
+// knownAddresses lists the addresses of blocks for the shell's completion, of one kind or
+// all: what the configuration says, and what is there. It is silent about errors.
+func knownAddresses(ctx context.Context, s *session, kind string) []string {
+	f := &flow{s: s}
+	if f.identify() != nil || f.open() != nil {
+		return nil
+	}
+	if f.look(ctx) != nil {
+		f.live = nil
+	}
+	var all []state.Address
+	if f.before != nil {
+		all = ownersOf(f.before)
+	}
+	if f.config != nil {
+		f.topology, _ = f.config.Evaluate(planner.NewAllocator(registry.Traits(), planner.Held{}))
+		r := drivers.RecordsOf(f.topology)
+		for _, n := range r.Networks {
+			all = append(all, n.Mark.Address)
+		}
+		for _, b := range r.Sandboxes {
+			all = append(all, b.Mark.Address)
+		}
+		for _, e := range r.Endpoints {
+			all = append(all, e.Mark.Address)
+		}
+	}
+	var names []string
+	for _, a := range all {
+		if is, _ := blockKind(a); kind == "" || is == kind {
+			names = append(names, string(a))
+		}
+	}
+	return names
 }

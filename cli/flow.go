@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"reflect"
 	"time"
 
 	"github.com/cnmctl/cnmctl/applier"
@@ -208,54 +207,6 @@ func (f *flow) expand() error {
 	})
 }
 
-// findOutdated lists settings that records in the store ask for and the configuration no
-// longer does.
-func (f *flow) findOutdated() state.World {
-	outdated := state.World{}
-	if !f.recordsDiffer() {
-		return outdated
-	}
-	past, err := drivers.Expand(f.stack, f.host, recordsIn(f.records), registry.All())
-	if err != nil {
-		// Records of drivers that this cnmctl does not know are of no help here.
-		f.s.log.Warn("expanding the records", "error", err)
-		return outdated
-	}
-	for k, o := range past {
-		if s, ok := o.(state.Sysctl); ok && !s.Keep && f.want[k] == nil {
-			outdated[k] = s
-		}
-	}
-	return outdated
-}
-
-// recordsDiffer reports that a record in the store is not as it is wanted.
-func (f *flow) recordsDiffer() bool {
-	for k, o := range f.records {
-		want, ok := f.want[k]
-		if !ok || !reflect.DeepEqual(o, want) && !state.Compare(want, o).Same() {
-			return true
-		}
-	}
-	return false
-}
-
-// recordsIn are the records in a world.
-func recordsIn(w state.World) drivers.Records {
-	var r drivers.Records
-	for _, k := range w.Keys() {
-		switch o := w[k].(type) {
-		case state.Network:
-			r.Networks = append(r.Networks, o)
-		case state.Sandbox:
-			r.Sandboxes = append(r.Sandboxes, o)
-		case state.Endpoint:
-			r.Endpoints = append(r.Endpoints, o)
-		}
-	}
-	return r
-}
-
 // probe checks that the kernel has what the wanted objects need, and reads the settings
 // among them, which are not in a snapshot.
 func (f *flow) probe(ctx context.Context) error {
@@ -359,78 +310,4 @@ func addresses(texts []string) []state.Address {
 		list = append(list, state.Address(t))
 	}
 	return list
-}
-
-// Snapshot reads store and kernel anew, with the settings that the plan manages: the
-// applier's view of the world. An outdated setting that was reset is no longer ours.
-func (f *flow) Snapshot(ctx context.Context) (state.World, error) {
-	world, err := f.store.Snapshot(ctx)
-	if err != nil {
-		return nil, err
-	}
-	live, err := f.kernel.Snapshot(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if err := f.kernel.ReadSysctls(ctx, live.World, f.want, f.before); err != nil {
-		return nil, err
-	}
-	for k := range f.reset {
-		delete(live.World, k)
-	}
-	world = maps.Clone(world)
-	maps.Copy(world, live.World)
-	return world, nil
-}
-
-// noteReset remembers which settings were reset: once they are, nothing tells them from
-// those that were never touched.
-func (f *flow) noteReset(e applier.Event) {
-	if e.Op == nil || !e.Ended || e.Err != nil || e.Op.Key.Kind != state.KindSysctl {
-		return
-	}
-	if f.reset == nil {
-		f.reset = map[state.Key]bool{}
-	}
-	if e.Op.Action == state.Delete {
-		f.reset[e.Op.Key] = true
-	} else {
-		delete(f.reset, e.Op.Key)
-	}
-}
-
-// knownAddresses lists the addresses of blocks for the shell's completion, of one kind or
-// all: what the configuration says, and what is there. It is silent about errors.
-func knownAddresses(ctx context.Context, s *session, kind string) []string {
-	f := &flow{s: s}
-	if f.identify() != nil || f.open() != nil {
-		return nil
-	}
-	if f.look(ctx) != nil {
-		f.live = nil
-	}
-	var all []state.Address
-	if f.before != nil {
-		all = ownersOf(f.before)
-	}
-	if f.config != nil {
-		f.topology, _ = f.config.Evaluate(planner.NewAllocator(registry.Traits(), planner.Held{}))
-		r := drivers.RecordsOf(f.topology)
-		for _, n := range r.Networks {
-			all = append(all, n.Mark.Address)
-		}
-		for _, b := range r.Sandboxes {
-			all = append(all, b.Mark.Address)
-		}
-		for _, e := range r.Endpoints {
-			all = append(all, e.Mark.Address)
-		}
-	}
-	var names []string
-	for _, a := range all {
-		if is, _ := blockKind(a); kind == "" || is == kind {
-			names = append(names, string(a))
-		}
-	}
-	return names
 }

@@ -1,7 +1,6 @@
 package spec
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -148,7 +147,7 @@ func interfaceSysctls(v cty.Value) error {
 	}
 	for it := v.ElementIterator(); it.Next(); {
 		if k, _ := it.Element(); !strings.Contains(k.AsString(), "IFNAME") {
-			return errors.New(k.AsString() + " is not a setting of the interface; write IFNAME where the interface's name goes, as in \"net.ipv4.conf.IFNAME.rp_filter\", or put it into the sandbox's sysctls")
+			return fmt.Errorf("%q is not a setting of the interface; write IFNAME where the interface's name goes, as in \"net.ipv4.conf.IFNAME.rp_filter\", or put it into the sandbox's sysctls", k.AsString())
 		}
 	}
 	return nil

@@ -1,7 +1,6 @@
 package spec
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -71,7 +70,7 @@ func openBody(raw hcl.Body, schema *Schema) (*body, hcl.Diagnostics) {
 		out.dynamic = out.dynamic || p.body.dynamic
 		out.blocks = append(out.blocks, p)
 		if count[b.Type]++; p.schema.Max > 0 && count[b.Type] == p.schema.Max+1 {
-			diags = append(diags, fault(b.DefRange.Ptr(), "Too many blocks", "A %s block takes at most %d %s block. Put all into one.", schema.Name, p.schema.Max, b.Type))
+			diags = append(diags, fault(b.DefRange.Ptr(), "Too many blocks", "%s block takes at most %d %s block. Put all into one.", upperFirst(withArticle(schema.Name)), p.schema.Max, b.Type))
 		}
 	}
 	return out, diags
@@ -107,7 +106,7 @@ func openFree(out *body) (*body, hcl.Diagnostics) {
 func checkDynamic(b *hcl.Block, schema *Schema) hcl.Diagnostics {
 	inner := schema.block(b.Labels[0])
 	if inner == nil || schema.Name == "configuration" || inner.Name == "lifecycle" {
-		return hcl.Diagnostics{fault(b.LabelRanges[0].Ptr(), "Unsupported block type", "A dynamic block cannot make blocks of type %q here.%s", b.Labels[0], didYouMean(b.Labels[0], blockNames(schema), "A "+schema.Name+" block takes"))}
+		return hcl.Diagnostics{fault(b.LabelRanges[0].Ptr(), "Unsupported block type", "A dynamic block cannot make blocks of type %q here.%s", b.Labels[0], didYouMean(b.Labels[0], blockNames(schema), upperFirst(withArticle(schema.Name))+" block takes"))}
 	}
 	content, _, diags := b.Body.PartialContent(&hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{{Type: "content"}}})
 	for _, c := range content.Blocks {
@@ -240,7 +239,7 @@ func explainContent(d *hcl.Diagnostic, s *Schema) {
 	if strings.Contains(d.Detail, "Did you mean") {
 		return
 	}
-	where := fmt.Sprintf("A %s block takes", s.Name)
+	where := upperFirst(withArticle(s.Name)) + " block takes"
 	if s.Name == "configuration" {
 		where = "A configuration is made of blocks of type"
 	}

@@ -55,7 +55,7 @@ func (r *run) checkNetworks() {
 	names := firsts[string]{}
 	for _, i := range r.usable("network") {
 		if other := names.take(i.network.Name, i); other != nil {
-			i.refuse("name", "Duplicate name", "The network %s and %s are both called %q. Names of networks are unique in a stack: give one of them another name.", i.addr, other.at(), i.network.Name)
+			i.refuse("name", "Duplicate name", "%s and %s are both called %q. Names of networks are unique in a stack: give one of them another name.", i.addr, other.at(), i.network.Name)
 		}
 	}
 	r.checkOverlaps()
@@ -88,7 +88,7 @@ func (r *run) checkOverlaps() {
 		}
 		list[k] = wide // the next may overlap it too
 		first, second := wide, here
-		if CompareAddresses(second.owner.addr, first.owner.addr) < 0 || first.owner == second.owner && second.index < first.index {
+		if later(first.owner, second.owner) || first.owner == second.owner && second.index < first.index {
 			first, second = second, first
 		}
 		attr := subnetAttr(second.index, "cidr")
@@ -108,9 +108,9 @@ func (r *run) checkSandboxes() {
 		switch {
 		case other == nil:
 		case other.sandbox.Name == i.sandbox.Name:
-			i.refuse("name", "Duplicate name", "The sandbox %s and %s are both called %q. Names of sandboxes are unique on a host: give one of them another name.", i.addr, other.at(), i.sandbox.Name)
+			i.refuse("name", "Duplicate name", "%s and %s are both called %q. Names of sandboxes are unique on a host: give one of them another name.", i.addr, other.at(), i.sandbox.Name)
 		default:
-			i.refuse("name", "Duplicate name", "The sandbox %s and %s would both have the namespace %q. Give one of them another name.", i.addr, other.at(), i.sandbox.Netns)
+			i.refuse("name", "Duplicate name", "%s and %s would both have the namespace %q. Give one of them another name.", i.addr, other.at(), i.sandbox.Netns)
 		}
 	}
 }
@@ -136,7 +136,7 @@ func (r *run) checkEndpoints() {
 	for _, i := range r.usable("endpoint") {
 		e := &i.endpoint.Endpoint
 		if other := names.take(named{e.Network, e.Name}, i); other != nil {
-			i.refuse("name", "Duplicate name", "The endpoint %s and %s are both called %q in %s. Names are unique in a network: give one of them another name.", i.addr, other.at(), e.Name, e.Network)
+			i.refuse("name", "Duplicate name", "%s and %s are both called %q in %s. Names are unique in a network: give one of them another name.", i.addr, other.at(), e.Name, e.Network)
 		}
 		for attr, p := range map[string]netip.Prefix{"ipv4": e.IPv4, "ipv6": e.IPv6} {
 			if !p.IsValid() {
@@ -190,8 +190,17 @@ func (i *instance) checkAddress(attr string, a netip.Addr) {
 		return
 	}
 	if len(subnets) > 0 {
-		i.refuse(attr, "Address not in subnet", "%s of %s is not in %s of the network %s. Choose an address in it, or leave %s out to have one chosen.", a, i.addr, listing("the subnet", subnets), i.on.addr, attr)
+		i.refuse(attr, "Address not in subnet", "%s of %s is not in %s of %s. Choose an address in it, or leave %s out to have one chosen.", a, i.addr, listing("the subnet", subnets), i.on.addr, attr)
 	}
+}
+
+// later reports that a is declared after b.
+func later(a, b *instance) bool {
+	x, y := a.header, b.header
+	if x.Filename != y.Filename {
+		return x.Filename > y.Filename
+	}
+	return x.Start.Byte > y.Start.Byte || x.Start.Byte == y.Start.Byte && CompareAddresses(a.addr, b.addr) > 0
 }
 
 // subnetAttr is the name of an attribute of a network's subnet.

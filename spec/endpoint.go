@@ -10,7 +10,7 @@ import (
 // fillEndpoint makes the record of an endpoint from its evaluated block.
 func (i *instance) fillEndpoint(rd *reading, v *values) {
 	i.on, i.in = rd.refs["network"], rd.refs["sandbox"]
-	if i.on == nil {
+	if i.on == nil || i.on.failed {
 		rd.failed = true // reported where it was read
 		return
 	}

@@ -24,6 +24,11 @@ func (c *Config) Evaluate(a Allocator) (*Topology, hcl.Diagnostics) {
 	if c.loading.HasErrors() {
 		return &Topology{}, c.loading
 	}
+	return c.evaluate(a)
+}
+
+// evaluate is Evaluate; without an allocator, what it would choose stays unknown.
+func (c *Config) evaluate(a Allocator) (*Topology, hcl.Diagnostics) {
 	r := c.newRun()
 	c.run = r
 	settings := r.settings()
@@ -158,9 +163,12 @@ func pendingFault(i *instance, w wait) *hcl.Diagnostic {
 
 // chooseNetworks lets the allocator choose subnets and gateways.
 func (r *run) chooseNetworks(a Allocator) {
-	diags := a.Networks(r.top)
-	r.report(diags...)
-	r.networksChosen, r.networksBroken = true, diags.HasErrors()
+	r.networksChosen, r.networksBroken = true, a == nil
+	if a != nil {
+		diags := a.Networks(r.top)
+		r.report(diags...)
+		r.networksBroken = diags.HasErrors()
+	}
 	r.forget()
 }
 
@@ -203,11 +211,8 @@ func (r *run) readSandboxes() {
 		if x == nil || !needsReading(o.body, rest) {
 			return
 		}
-		s.eachReading(o.body, x.instances, rest, func(i *instance) bool { return i.read && !i.failed }, func(i *instance, rd *reading, v *values) {
-			if !rd.failed {
-				i.fillSandbox(rd, v)
-			}
-		})
+		every := func(*instance) bool { return true }
+		s.eachReading(o.body, x.instances, rest, every, func(i *instance, rd *reading, v *values) { i.fillSandbox(rd, v) })
 	})
 }
 

@@ -94,6 +94,9 @@ func explainStep(d *hcl.Diagnostic, so hcl.Traversal, step hcl.Traverser, val ct
 		}
 		return
 	}
+	if val.Type().IsPrimitiveType() {
+		d.Detail = fmt.Sprintf("%s is %s, which has no attributes.", what, describe(val))
+	}
 	if keys := keysOf(val); keys != nil {
 		d.Detail = fmt.Sprintf("%s has no attribute %q.%s", what, name, didYouMean(name, keys, "It has"))
 	}

@@ -7,7 +7,7 @@ import "github.com/zclconf/go-cty/cty"
 func (i *instance) fillHost(rd *reading, v *values) {
 	name := dashed(i.scope.names, i.object.name, i.element.key)
 	if err := checkHostname(name); err != nil {
-		rd.fail(fault(i.header.Ptr(), "Invalid name", "%s.", upperFirst(err.Error())))
+		rd.fail(fault(i.header.Ptr(), "Invalid name", "%s", sentence(err)))
 		return
 	}
 	i.host = &Host{Name: name, VTEP: v.addr("vtep"), Decl: i.decl(rd, v)}

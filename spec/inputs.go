@@ -134,7 +134,7 @@ func (c *Config) setText(inputs map[string]input, v *variable, text, source stri
 		}
 	}
 	inputs[v.name] = input{val: failedValue, source: source}
-	return hcl.Diagnostics{fault(v.header.Ptr(), "Invalid variable value", "The value of %q from %s is not %s: %s%s", v.name, source, typeexpr.TypeString(v.constraint), hidden(v, text), quotingHint(v, text))}
+	return hcl.Diagnostics{fault(v.header.Ptr(), "Invalid variable value", "The value of %q from %s is not %s: %s%s", v.name, source, typeText(v.constraint), hidden(v, text), quotingHint(v, text))}
 }
 
 // quotingHint reminds of the shell, which eats quotes.

@@ -50,7 +50,7 @@ func readIgnored(a *argument, schema *Schema) ([]string, hcl.Diagnostics) {
 		name := traversal[0].(hcl.TraverseAttr).Name
 		known := slices.DeleteFunc(schema.names(), func(s string) bool { return s == "for_each" || s == "count" || s == "lifecycle" })
 		if !slices.Contains(known, name) {
-			diags = append(diags, fault(expr.Range().Ptr(), "Invalid ignore_changes", "A %s block has no attribute %q.%s", schema.Name, name, didYouMean(name, known, "It has")))
+			diags = append(diags, fault(expr.Range().Ptr(), "Invalid ignore_changes", "%s block has no attribute %q.%s", upperFirst(withArticle(schema.Name)), name, didYouMean(name, known, "It has")))
 			continue
 		}
 		names = append(names, name)

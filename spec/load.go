@@ -42,7 +42,10 @@ type Config struct {
 	root    *module
 	inputs  map[string]input
 	run     *run
+	// loading is what Load found; unread says that parts of the configuration are missing
+	// from it, so that nothing can be said of the rest.
 	loading hcl.Diagnostics
+	unread  bool
 }
 
 // Load reads the configuration in dir with its modules and variable files, and sets its
@@ -58,6 +61,10 @@ func Load(dir string, opts Options) (*Config, hcl.Diagnostics) {
 	inputs, more := c.readInputs()
 	c.inputs = inputs
 	c.loading = tidy(append(diags, more...))
+	if c.loading.HasErrors() && !c.unread {
+		// There will be no Evaluate, but its errors belong into the same report.
+		_, c.loading = c.evaluate(nil)
+	}
 	return c, c.loading
 }
 
@@ -97,12 +104,16 @@ func isSource(name string) bool {
 func (c *Config) parse(path string) (*hcl.File, hcl.Diagnostics) {
 	src, err := os.ReadFile(path)
 	if err != nil {
+		c.unread = true
 		return nil, hcl.Diagnostics{fault(nil, "File cannot be read", "Reading %s: %s.", path, cause(err))}
 	}
+	read := c.parser.ParseHCL
 	if strings.HasSuffix(path, ".json") {
-		return c.parser.ParseJSON(src, path)
+		read = c.parser.ParseJSON
 	}
-	return c.parser.ParseHCL(src, path)
+	file, diags := read(src, path)
+	c.unread = c.unread || diags.HasErrors()
+	return file, diags
 }
 
 // cause is what went wrong without the path, which the message has already.
@@ -120,9 +131,11 @@ func (c *Config) loadModule(dir string, via []string) (*module, hcl.Diagnostics)
 	m := newModule(dir)
 	files, err := SourceFiles(dir)
 	if err != nil {
+		c.unread = true
 		return m, hcl.Diagnostics{fault(nil, "Folder cannot be read", "Reading the configuration in %s: %s.", dir, cause(err))}
 	}
 	if len(files) == 0 {
+		c.unread = true
 		return m, hcl.Diagnostics{fault(nil, "No configuration", "There are no *.hcl or *.hcl.json files in %s. Write one, or choose another folder with -chdir.", absolute(dir))}
 	}
 	var diags hcl.Diagnostics

@@ -98,7 +98,7 @@ func (m *module) add(p *part, root bool) hcl.Diagnostics {
 }
 
 func duplicate(p *part, name string, first hcl.Range) hcl.Diagnostics {
-	return hcl.Diagnostics{fault(p.header.Ptr(), "Duplicate "+p.schema.Name, "A %s called %q is declared at %s already. Names are unique among the %s blocks of a module: rename one of them.", p.schema.Name, name, place(first), p.schema.Name)}
+	return hcl.Diagnostics{fault(p.header.Ptr(), "Duplicate "+p.schema.Name, "%s called %q is declared at %s already. Names are unique among the %s blocks of a module: rename one of them.", upperFirst(withArticle(p.schema.Name)), name, place(first), p.schema.Name)}
 }
 
 func (m *module) addLocals(p *part) hcl.Diagnostics {

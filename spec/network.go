@@ -10,6 +10,10 @@ import (
 
 // fillNetwork makes the record of a network from its evaluated block.
 func (i *instance) fillNetwork(rd *reading, v *values) {
+	if v.text("driver") == "" {
+		rd.failed = true // reported where it was read
+		return
+	}
 	driver := rd.c.lang.driver(v.text("driver"))
 	if driver == nil {
 		names := rd.c.lang.driverNames()

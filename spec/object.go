@@ -118,7 +118,8 @@ func (s *scope) readInstances(o *object, list []*instance) {
 	}
 	s.eachReading(o.body, list, want, func(i *instance) bool { return !i.read && !i.failed }, func(i *instance, rd *reading, v *values) {
 		i.waits = rd.waits
-		if i.failed = i.failed || rd.failed; i.failed || len(rd.waits) > 0 {
+		if len(rd.waits) > 0 {
+			i.failed = rd.failed
 			return
 		}
 		i.late = rd.late

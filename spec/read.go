@@ -25,6 +25,8 @@ type values struct {
 type partValues struct {
 	*part
 	*values
+	// bad says that something in it was reported.
+	bad bool
 }
 
 // wait is an argument that cannot be known yet, and what it waits for.
@@ -70,14 +72,18 @@ func (rd *reading) body(b *body, want func(string) bool) *values {
 				out.attrs[schema.Name] = v
 			}
 		case schema.Required:
-			rd.fail(fault(b.end.Ptr(), "Missing argument", "A %s block needs %q: %s", b.schema.Name, schema.Name, lowerFirst(schema.Doc)))
+			rd.fail(fault(b.end.Ptr(), "Missing argument", "%s block needs %q: %s", upperFirst(withArticle(b.schema.Name)), schema.Name, lowerFirst(schema.Doc)))
 		case schema.Default != cty.NilVal:
 			out.attrs[schema.Name] = schema.Default
 		}
 	}
 	for _, p := range b.blocks {
 		if want(p.schema.Name) && p.schema.Name != "lifecycle" {
-			out.parts = append(out.parts, &partValues{p, rd.body(p.body, all)})
+			before := rd.failed
+			rd.failed = false
+			inner := rd.body(p.body, all)
+			out.parts = append(out.parts, &partValues{p, inner, rd.failed})
+			rd.failed = rd.failed || before
 		}
 	}
 	return out
@@ -98,10 +104,10 @@ func (rd *reading) reject(a *argument, summary, detail string, args ...any) {
 
 // argument evaluates an argument by its schema. cty.NilVal: absent, failed or waiting.
 func (rd *reading) argument(a *argument) cty.Value {
-	v := rd.evaluate(a.expr, rd.ctx)
-	v, err := convert.Convert(v, a.schema.Type)
+	given := rd.evaluate(a.expr, rd.ctx)
+	v, err := convert.Convert(given, a.schema.Type)
 	if err != nil {
-		rd.reject(a, "Wrong type", "%q is %s: %s.", a.schema.Name, typeText(a.schema.Type), conversionError(err))
+		rd.reject(a, "Wrong type", "%q must be %s, but the value is %s.%s", a.schema.Name, typeText(a.schema.Type), describe(given), whereWrong(err))
 		return cty.NilVal
 	}
 	if v.IsMarked() || !v.Type().IsPrimitiveType() && v.ContainsMarked() {
@@ -123,7 +129,11 @@ func (rd *reading) argument(a *argument) cty.Value {
 	}
 	if a.schema.Check != nil {
 		if err := a.schema.Check(v); err != nil {
-			rd.reject(a, "Invalid "+a.schema.Name, "%s.", upperFirst(err.Error()))
+			why := sentence(err)
+			if slices.Contains(rd.sensitive, a.schema.Name) {
+				why = "The value, which is sensitive and not shown, is not what is needed: " + lowerFirst(a.schema.Doc)
+			}
+			rd.reject(a, "Invalid "+a.schema.Name, "%s", why)
 			return cty.NilVal
 		}
 	}
@@ -255,6 +265,24 @@ func (b *body) addRanges(prefix string, out map[string]hcl.Range) {
 		out[prefix+name] = p.header
 		p.body.addRanges(prefix+name+".", out)
 	}
+}
+
+// whereWrong is the place in a value that keeps it from being converted, if it is not all
+// of it.
+func whereWrong(err error) string {
+	if p, ok := err.(cty.PathError); ok && len(p.Path) > 0 {
+		return " At " + pathText(p.Path) + " " + p.Error() + "."
+	}
+	return ""
+}
+
+// sentence is an error as a sentence of its own.
+func sentence(err error) string {
+	text := upperFirst(err.Error())
+	if strings.HasSuffix(text, ".") || strings.HasSuffix(text, "?") {
+		return text
+	}
+	return text + "."
 }
 
 // typeText is a type in a sentence: "a number", "a list of string".

@@ -127,13 +127,6 @@ func (p *manual) driver(d *DriverSchema) {
 	}
 }
 
-func withArticle(s string) string {
-	if strings.ContainsRune("aeiou", rune(s[0])) {
-		return "an " + s
-	}
-	return "a " + s
-}
-
 // values describes what references stand for.
 func (p *manual) values() {
 	p.line("## References\n")

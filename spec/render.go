@@ -254,16 +254,8 @@ func statementOf(v cty.Value) string {
 			return "is the block " + string(address)
 		}
 	}
-	return "is " + article(shortValue(v))
-}
-
-// article puts a or an before what has none.
-func article(s string) string {
-	if strings.HasPrefix(s, "an ") || strings.HasPrefix(s, "a ") {
-		return s
+	if _, ok := firstInstance(v); ok {
+		return "is " + strings.TrimPrefix(counted("", "instance", v.LengthInt()), " with ") + " of a block"
 	}
-	if s != "" && strings.ContainsRune("aeiou", rune(s[0])) {
-		return "an " + s
-	}
-	return "a " + s
+	return "is " + withArticle(shortValue(v))
 }

@@ -56,11 +56,14 @@ func (i *instance) sandboxValue() cty.Value {
 
 // fillSandbox adds to the record what is read when all addresses are chosen.
 func (i *instance) fillSandbox(rd *reading, v *values) {
-	s := &i.sandbox.Sandbox
+	s := &state.Sandbox{} // of a sandbox that failed already, only to check the rest
+	if i.sandbox != nil {
+		s = &i.sandbox.Sandbox
+	}
 	s.Sysctls = v.textMap("sysctls")
 	s.ExtraHosts = v.addrMap("extra_hosts")
 	for _, text := range v.texts("loopback") {
-		p, _ := parseLoopback(text)
+		p, _ := parseLoopback(text) // checked when it was read
 		s.Loopback = append(s.Loopback, p)
 	}
 	for _, p := range v.of("route") {
@@ -75,8 +78,10 @@ func (i *instance) fillSandbox(rd *reading, v *values) {
 	for _, p := range v.of("dns") {
 		s.DNS = state.DNS{Servers: p.addrs("servers"), Search: p.texts("search"), Options: p.texts("options")}
 	}
-	i.sandbox.Ranges = v.src.ranges()
-	i.sandbox.Sensitive = append(i.sandbox.Sensitive, rd.sensitive...)
+	if i.failed = i.failed || rd.failed; !i.failed {
+		i.sandbox.Ranges = v.src.ranges()
+		i.sandbox.Sensitive = append(i.sandbox.Sensitive, rd.sensitive...)
+	}
 }
 
 // route reads a route block and checks that its parts fit together.
@@ -88,7 +93,7 @@ func (rd *reading) route(p *partValues) state.StaticRoute {
 	arg := p.body.attrs
 	six := r.Via.Is6() || r.Src.Is6()
 	r.To, _ = parseDestination(p.text("to"), six)
-	if !r.To.IsValid() || rd.failed {
+	if !r.To.IsValid() || p.bad {
 		return r
 	}
 	drops := r.Type != state.Unicast && r.Type != ""
@@ -127,6 +132,9 @@ func (rd *reading) rule(p *partValues) state.PolicyRule {
 		}
 	}
 	for _, side := range []netip.Prefix{r.From, r.To} {
+		if p.bad {
+			break
+		}
 		if side.IsValid() && side.Addr().Is6() != r.IPv6 {
 			rd.fail(fault(p.header.Ptr(), "Address families differ", "The rule's family and the addresses in from and to must be the same: all IPv4 or all IPv6."))
 			break

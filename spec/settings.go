@@ -91,7 +91,7 @@ func (rd *reading) refuseWaits(what string) {
 func (r *run) store(p *part) Store {
 	out := Store{Type: p.labels[0], Config: map[string]string{}, Decl: Decl{Range: p.header, Ranges: p.body.ranges()}}
 	types := []string{"local", "consul"}
-	if closest := didYouMean(out.Type, types, "There is"); out.Type != "local" && out.Type != "consul" {
+	if closest := didYouMean(out.Type, types, "The stores are"); out.Type != "local" && out.Type != "consul" {
 		r.report(fault(p.labelRanges[0].Ptr(), "Unknown store", "There is no store %q.%s", out.Type, closest))
 	}
 	rd := &reading{run: r, ctx: r.root.context(references(p.body.traversals(all)))}
@@ -125,7 +125,7 @@ func (r *run) pools(p *part) []Pool {
 	for _, b := range v.of("pool") {
 		pool := Pool{Base: b.prefix("base"), Size: int(b.number("size"))}
 		if err := checkPool(pool.Base, pool.Size); err != nil {
-			rd.reject(b.body.attrs["size"], "Invalid size", "%s.", upperFirst(err.Error()))
+			rd.reject(b.body.attrs["size"], "Invalid size", "%s", sentence(err))
 			continue
 		}
 		for _, other := range out {

@@ -53,6 +53,9 @@ func counted(what, element string, n int) string {
 
 // describe is what a value is, in a sentence: the text "front", the number 3.
 func describe(v cty.Value) string {
+	if hasMark(v, sensitiveMark{}) {
+		return "(sensitive)"
+	}
 	v, _ = v.Unmark()
 	switch t := v.Type(); {
 	case v.IsNull():
@@ -61,10 +64,23 @@ func describe(v cty.Value) string {
 		return "the text " + strconv.Quote(v.AsString())
 	case t == cty.Number && v.IsKnown():
 		return "the number " + shortValue(v)
+	case t == cty.Bool && v.IsKnown():
+		return shortValue(v)
 	case t.IsObjectType() || t.IsTupleType():
-		return "a " + shortValue(v)
+		return withArticle(shortValue(v))
 	}
-	return v.Type().FriendlyName()
+	return withArticle(v.Type().FriendlyName())
+}
+
+// withArticle puts a or an before what has none.
+func withArticle(s string) string {
+	switch {
+	case s == "", strings.HasPrefix(s, "an "), strings.HasPrefix(s, "a "):
+		return s
+	case strings.ContainsRune("aeiou", rune(s[0])):
+		return "an " + s
+	}
+	return "a " + s
 }
 
 // traversalText is a reference as it was written: sandbox.web["a"].name.

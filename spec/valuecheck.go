@@ -187,8 +187,8 @@ func checkMAC(s string) error {
 	case m.IsZero():
 		return fmt.Errorf("%q is all zeros, which no interface can have", s)
 	case m[0]&1 == 1:
-		return fmt.Errorf("%q has the multicast bit set (the lowest of its first byte), which no interface can have; %q has not", s,
-			state.MAC{m[0] &^ 1, m[1], m[2], m[3], m[4], m[5]})
+		m[0] = m[0]&^1 | 2
+		return fmt.Errorf("%q has the multicast bit set (the lowest of its first byte), which no interface can have; %q has not", s, m)
 	}
 	return nil
 }

@@ -33,6 +33,9 @@ func (m *module) addVariable(name string, p *part) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	if a := p.body.attrs["type"]; a != nil {
 		t, defaults, bad := typeexpr.TypeConstraintWithDefaults(a.expr)
+		for _, d := range bad {
+			d.Detail += " A type is string, number, bool, any, list(…), set(…), map(…), tuple([…]) or object({…})."
+		}
 		if diags = append(diags, bad...); !bad.HasErrors() {
 			v.constraint, v.defaults = t, defaults
 		}

@@ -108,8 +108,12 @@ func (k *Kernel) keepOnly(spaces []*reading) {
 	old := k.places
 	k.places = map[state.Place]*place{state.Host: old[state.Host]}
 	for _, r := range spaces {
-		if r.conn != nil {
+		switch {
+		case r.conn == nil:
+		case len(k.places) <= k.maxOpen:
 			k.places[r.place] = &place{conn: r.conn, ino: r.ino}
+		case old[r.place] == nil || old[r.place].conn != r.conn:
+			r.conn.close()
 		}
 	}
 	for p, known := range old {

@@ -1,0 +1,98 @@
+package cli
+
+import (
+	"context"
+	"maps"
+	"reflect"
+
+	"github.com/cnmctl/cnmctl/applier"
+	"github.com/cnmctl/cnmctl/drivers"
+	"github.com/cnmctl/cnmctl/drivers/registry"
+	"github.com/cnmctl/cnmctl/state"
+)
+
+// Snapshot reads store and kernel anew, with the settings that the plan manages: the
+// applier's view of the world. An outdated setting that was reset is no longer ours.
+func (f *flow) Snapshot(ctx context.Context) (state.World, error) {
+	world, err := f.store.Snapshot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	live, err := f.kernel.Snapshot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.kernel.ReadSysctls(ctx, live.World, f.want, f.before); err != nil {
+		return nil, err
+	}
+	for k := range f.reset {
+		delete(live.World, k)
+	}
+	world = maps.Clone(world)
+	maps.Copy(world, live.World)
+	return world, nil
+}
+
+// noteReset remembers which settings were reset: once they are, nothing tells them from
+// those that were never touched.
+func (f *flow) noteReset(e applier.Event) {
+	if e.Op == nil || !e.Ended || e.Err != nil || e.Op.Key.Kind != state.KindSysctl {
+		return
+	}
+	if f.reset == nil {
+		f.reset = map[state.Key]bool{}
+	}
+	if e.Op.Action == state.Delete {
+		f.reset[e.Op.Key] = true
+	} else {
+		delete(f.reset, e.Op.Key)
+	}
+}
+
+// findOutdated lists settings that records in the store ask for and the configuration no
+// longer does.
+func (f *flow) findOutdated() state.World {
+	outdated := state.World{}
+	if !f.recordsDiffer() {
+		return outdated
+	}
+	past, err := drivers.Expand(f.stack, f.host, recordsIn(f.records), registry.All())
+	if err != nil {
+		// Records of drivers that this cnmctl does not know are of no help here.
+		f.s.log.Warn("expanding the records", "error", err)
+		return outdated
+	}
+	for k, o := range past {
+		if s, ok := o.(state.Sysctl); ok && !s.Keep && f.want[k] == nil {
+			outdated[k] = s
+		}
+	}
+	return outdated
+}
+
+// recordsDiffer reports that a record in the store is not as it is wanted.
+func (f *flow) recordsDiffer() bool {
+	for k, o := range f.records {
+		want, ok := f.want[k]
+		if !ok || !reflect.DeepEqual(o, want) && !state.Compare(want, o).Same() {
+			return true
+		}
+	}
+	return false
+}
+
+// recordsIn are the records in a world.
+func recordsIn(w state.World) drivers.Records {
+	var r drivers.Records
+	for _, k := range w.Keys() {
+		switch o := w[k].(type) {
+		case state.Network:
+			r.Networks = append(r.Networks, o)
+		case state.Sandbox:
+			r.Sandboxes = append(r.Sandboxes, o)
+		case state.Endpoint:
+			r.Endpoints = append(r.Endpoints, o)
+		}
+	}
+	return r
+}
