@@ -22,6 +22,14 @@ type RecordStore interface {
 	Close() error
 }
 
+// LockWatcher is implemented by stores whose lock can be lost while it is held: it belongs
+// to a server, which may be gone, or told to give it to another.
+type LockWatcher interface {
+	// Lost is closed when the lock that Lock took is lost; nil while none is held. Nothing
+	// is written to the store from then on.
+	Lost() <-chan struct{}
+}
+
 // LockInfo says who holds a lock, for the message to others.
 type LockInfo struct {
 	Operation string // "apply"
@@ -34,11 +42,29 @@ type LockInfo struct {
 type LockedError struct {
 	Path   string
 	Holder LockInfo
+	// ID names the lock for force-unlock; "" for one that ends with its process.
+	ID string
 }
 
 func (e *LockedError) Error() string {
-	return "locking " + e.Path + ": held by " + e.Holder.String()
+	text := "locking " + e.Path + ": held by " + e.Holder.String()
+	if e.ID != "" {
+		text += "; its ID is " + e.ID
+	}
+	return text
 }
+
+// LockLostError reports that a lock was lost while it was held: another may hold it now.
+type LockLostError struct {
+	Path string
+	Err  error
+}
+
+func (e *LockLostError) Error() string {
+	return "holding the lock " + e.Path + ": it is lost: " + e.Err.Error()
+}
+
+func (e *LockLostError) Unwrap() error { return e.Err }
 
 // String is the holder in one line.
 func (l LockInfo) String() string {
