@@ -12,7 +12,9 @@ import (
 	"testing"
 
 	"github.com/cnmctl/cnmctl/cli"
+	"github.com/cnmctl/cnmctl/drivers/registry"
 	"github.com/cnmctl/cnmctl/e2e/apart"
+	"github.com/cnmctl/cnmctl/spec"
 	"github.com/rogpeppe/go-internal/diff"
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -42,6 +44,15 @@ func TestCommands(t *testing.T) {
 		}
 	}
 	same(t, "commands.md", b.String())
+}
+
+// TestLanguage writes language.md from the tables that configurations are read with.
+func TestLanguage(t *testing.T) {
+	var b strings.Builder
+	if err := spec.Reference(&b, registry.Schemas()); err != nil {
+		t.Fatal(err)
+	}
+	same(t, "language.md", b.String())
 }
 
 // help is what `cnmctl help` says of a command.

@@ -123,7 +123,7 @@ func (s *scope) countElements(a *argument) ([]element, cty.Value, bool) {
 		return nil, s.bad(a, ctx, "Invalid count", "The count is %s, but it must be a whole number.", shortValue(bare)), false
 	}
 	if err := between(0, maxCount)(number); err != nil {
-		return nil, s.bad(a, ctx, "Invalid count", "The count is %s.", err), false
+		return nil, s.bad(a, ctx, "Invalid count", "%s", sentence(err)), false
 	}
 	n, _ := number.AsBigFloat().Int64()
 	list := make([]element, n)

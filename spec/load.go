@@ -35,13 +35,13 @@ type VarFlag struct {
 
 // Config is a configuration that was read: its files parsed, its variables set.
 type Config struct {
-	lang    *language
-	opts    Options
-	dir     string
-	parser  *hclparse.Parser
-	root    *module
-	inputs  map[string]input
-	run     *run
+	lang   *language
+	opts   Options
+	dir    string
+	parser *hclparse.Parser
+	root   *module
+	inputs map[string]input
+	run    *run
 	// loading is what Load found; unread says that parts of the configuration are missing
 	// from it, so that nothing can be said of the rest.
 	loading hcl.Diagnostics
@@ -184,9 +184,10 @@ func absolute(dir string) string {
 	return dir
 }
 
-// pathObject is the value of `path` in a module.
-func (c *Config) pathObject(m *module) cty.Value {
+// pathObject is the value of path in a module. What else was asked for has been reported.
+func (c *Config) pathObject(m *module, asked string) cty.Value {
 	return cty.ObjectVal(map[string]cty.Value{
+		asked:    failedValue,
 		"module": cty.StringVal(filepath.ToSlash(m.dir)),
 		"root":   cty.StringVal(filepath.ToSlash(c.dir)),
 		"cwd":    cty.StringVal(filepath.ToSlash(c.opts.WorkDir)),

@@ -26,7 +26,7 @@ var (
 // parseReference reads the beginning of a traversal.
 func parseReference(t hcl.Traversal) reference {
 	ref := reference{root: t.RootName(), at: t.SourceRange()}
-	if !slices.Contains(namedRoots, ref.root) || len(t) < 2 {
+	if len(t) < 2 || ref.root != "path" && !slices.Contains(namedRoots, ref.root) {
 		return ref
 	}
 	if step, ok := t[1].(hcl.TraverseAttr); ok {

@@ -1,6 +1,8 @@
 package spec
 
 import (
+	"slices"
+
 	"github.com/cnmctl/cnmctl/state"
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
@@ -100,7 +102,7 @@ func (s *scope) context(refs []reference) *hcl.EvalContext {
 	for _, ref := range refs {
 		switch ref.root {
 		case "path":
-			ctx.Variables["path"] = s.c.pathObject(s.mod)
+			ctx.Variables["path"] = s.c.pathObject(s.mod, ref.name)
 		case "cnm":
 			ctx.Variables["cnm"] = cty.ObjectVal(map[string]cty.Value{"stack": s.stackValue(ref.at)})
 		}
@@ -113,11 +115,8 @@ func (s *scope) context(refs []reference) *hcl.EvalContext {
 // checkReferences has reported, so that nothing more is said of it.
 func (s *scope) poison(ctx *hcl.EvalContext, refs []reference) {
 	for _, ref := range refs {
-		switch ref.root {
-		case "each", "count", "self":
-			continue // defined by the instance, else reported
-		}
-		if _, ok := ctx.Variables[ref.root]; !ok {
+		_, ok := ctx.Variables[ref.root] // each, count and self come with the instance
+		if !ok || ref.name == "" && slices.Contains(namedRoots, ref.root) {
 			ctx.Variables[ref.root] = failedValue
 		}
 	}

@@ -13,11 +13,15 @@ import (
 // testEnv names the test that a child process is for.
 const testEnv = "CNMCTL_APART_TEST"
 
+// inside is the test that this process is for, "" for the one that starts them.
+var inside string
+
 // Main has to be called first by the TestMain of a package that uses Test.
 func Main() {
-	if os.Getenv(testEnv) == "" {
+	if inside = os.Getenv(testEnv); inside == "" {
 		return
 	}
+	_ = os.Unsetenv(testEnv) // it is not for what the test starts
 	if err := Settle(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -28,7 +32,7 @@ func Main() {
 // more, for this test alone, and only there calls body. Flags are the test program's own.
 func Test(t *testing.T, body func(t *testing.T), flags ...string) {
 	t.Helper()
-	if os.Getenv(testEnv) == t.Name() {
+	if inside == t.Name() {
 		body(t)
 		return
 	}

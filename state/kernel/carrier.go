@@ -8,10 +8,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// rtextSkipStats leaves counters out of an answer (RTEXT_FILTER_SKIP_STATS of
-// linux/rtnetlink.h).
-const rtextSkipStats = 8
-
 // settleCarriers makes the kernel act on the carriers that came with the new links. A
 // link that was up before its carrier came sends nothing until then, and left alone the
 // kernel gets to it in its own time: two hundred links a second, bridges behind their ports
@@ -52,9 +48,8 @@ func waitingFor(made []*making) (names []string) {
 // askFor asks for one link and leaves the answer unread but for its end.
 func (c *conn) askFor(ctx context.Context, name string) error {
 	b := &batch{}
-	b.request(unix.RTM_GETLINK, 0, make([]byte, unix.SizeofIfInfomsg))
+	b.request(unix.RTM_GETLINK, 0, linkRequest())
 	b.text(unix.IFLA_IFNAME, name)
-	b.u32(unix.IFLA_EXT_MASK, rtextSkipStats)
 	b.end()
 	return c.one(ctx, b)
 }

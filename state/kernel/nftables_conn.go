@@ -27,7 +27,7 @@ func openFilter() (*filterConn, error) {
 		return nil, os.NewSyscallError("socket", err)
 	}
 	_ = unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_EXT_ACK, 1)
-	unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_CAP_ACK, 1)
+	_ = unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_CAP_ACK, 1)
 	return &filterConn{conn{fd: fd}}, nil
 }
 
@@ -169,7 +169,7 @@ func (c *filterConn) commit(t *transaction) error {
 	}
 	// The whole transaction has to go in one sendmsg.
 	if need := len(t.b) + 4096; unix.SetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, need) != nil {
-		unix.SetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_SNDBUF, need)
+		_ = unix.SetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_SNDBUF, need)
 	}
 	if err := c.write(t.b); err != nil {
 		return err
