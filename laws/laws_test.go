@@ -11,6 +11,11 @@ import (
 	"pgregory.net/rapid"
 )
 
+func TestMain(m *testing.M) {
+	apart.Main()
+	os.Exit(m.Run())
+}
+
 func TestLaws(t *testing.T) {
 	apart.Test(t, func(t *testing.T) {
 		t.Setenv("TMPDIR", t.TempDir())

@@ -36,6 +36,9 @@ func Test(t *testing.T, body func(t *testing.T), flags ...string) {
 		body(t)
 		return
 	}
+	if os.Getenv(testEnv) != "" {
+		t.Fatal("the TestMain of this package has to call apart.Main")
+	}
 	if os.Geteuid() != 0 {
 		t.Skip("needs root, to make network namespaces")
 	}
