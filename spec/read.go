@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -270,7 +271,7 @@ func (b *body) addRanges(prefix string, out map[string]hcl.Range) {
 // whereWrong is the place in a value that keeps it from being converted, if it is not all
 // of it.
 func whereWrong(err error) string {
-	if p, ok := err.(cty.PathError); ok && len(p.Path) > 0 {
+	if p := (cty.PathError{}); errors.As(err, &p) && len(p.Path) > 0 {
 		return " At " + pathText(p.Path) + " " + p.Error() + "."
 	}
 	return ""

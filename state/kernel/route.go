@@ -14,7 +14,6 @@ type route struct {
 	state.Route
 	index int32
 	proto uint8
-	cache bool
 }
 
 var routeTypes = map[uint8]state.RouteType{

@@ -150,7 +150,8 @@ func (k *Kernel) setSysctl(op state.Op) error {
 		}
 		value, err := k.defaultSysctl(s)
 		if err != nil {
-			return fmt.Errorf("reading what a new namespace has: %v", err)
+			// Not wrapped: a default that is missing is no sign that the setting is gone.
+			return fmt.Errorf("reading what a new namespace has: %v", err) //nolint:errorlint // see above
 		}
 		return writeSysctl(s.Path, value)
 	case s.Keep:
