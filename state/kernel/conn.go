@@ -52,7 +52,7 @@ func openConn(buffers *sync.Pool) (*conn, error) {
 
 func (c *conn) close() {
 	if c != nil && c.fd >= 0 {
-		_ = unix.Close(c.fd)
+		unix.Close(c.fd)
 		c.fd = -1
 	}
 }

@@ -98,7 +98,7 @@ func readHead(path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer func() { _ = unix.Close(fd) }()
+	defer unix.Close(fd)
 	var head [headSize]byte
 	n, err := unix.Pread(fd, head[:], 0)
 	return string(head[:max(n, 0)]), err

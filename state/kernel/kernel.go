@@ -67,7 +67,7 @@ func Open(cfg Config) (*Kernel, error) {
 	}
 	c, err := openConn(k.buffers)
 	if err != nil {
-		_ = unix.Close(k.host)
+		unix.Close(k.host)
 		return nil, fmt.Errorf("opening a route socket: %w", err)
 	}
 	k.places[state.Host] = &place{conn: c, index: map[string]int32{}}
@@ -148,7 +148,7 @@ func (k *Kernel) at(p state.Place) (*place, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening %s: %w", p, err)
 	}
-	defer func() { _ = unix.Close(fd) }()
+	defer unix.Close(fd)
 	if !isNetns(fd) {
 		return nil, fmt.Errorf("opening %s: %w", p, errNotNetns)
 	}
@@ -201,7 +201,7 @@ func (k *Kernel) inPlace(ctx context.Context, p state.Place, fn func(nsfd int) e
 	if err != nil {
 		return fmt.Errorf("opening %s: %w", p, err)
 	}
-	defer func() { _ = unix.Close(fd) }()
+	defer unix.Close(fd)
 	return excursion(func() error {
 		if err := enter(fd); err != nil {
 			return fmt.Errorf("entering %s: %w", p, err)

@@ -129,7 +129,7 @@ func (r *run) bearBatch(open *place, ops []int, n *nursery) error {
 	var files []int
 	defer func() {
 		for _, fd := range files {
-			_ = unix.Close(fd)
+			unix.Close(fd)
 		}
 	}()
 	for _, i := range ops {

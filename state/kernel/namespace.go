@@ -117,7 +117,7 @@ func (k *Kernel) nameNamespace(c *conn, n state.Namespace) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer func() { _ = unix.Close(fd) }()
+	defer unix.Close(fd)
 	path := filepath.Join(k.netnsDir, n.Name)
 	if err := k.makeStub(path, n.Mark); err != nil {
 		return 0, err
@@ -135,7 +135,7 @@ func (k *Kernel) makeStub(path string, mark state.Owner) error {
 	if err != nil {
 		return &os.PathError{Op: "open", Path: k.netnsDir, Err: err}
 	}
-	defer func() { _ = unix.Close(fd) }()
+	defer unix.Close(fd)
 	if err := unix.Fsetxattr(fd, xattrMark, []byte(mark.Mark()), 0); err != nil {
 		return &os.PathError{Op: "setxattr", Path: path, Err: err}
 	}

@@ -134,7 +134,7 @@ func (k *Kernel) checkOurs(name string, known *place) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = unix.Close(fd) }()
+	defer unix.Close(fd)
 	if !isNetns(fd) {
 		if owner, marked := markOf(fd); !marked || owner.Stack != k.stack {
 			return fmt.Errorf("%s is a file that cnmctl did not make: remove it", path)
@@ -164,7 +164,7 @@ func (k *Kernel) lockNetnsDir() (unlock func(), err error) {
 	if err != nil {
 		return nil, &os.PathError{Op: "open", Path: k.netnsDir, Err: err}
 	}
-	unlock = func() { _ = unix.Close(fd) }
+	unlock = func() { unix.Close(fd) }
 	if err := flock(fd); err != nil {
 		unlock()
 		return nil, err
@@ -209,7 +209,7 @@ func (k *Kernel) removeNetnsDir() error {
 	if err != nil {
 		return nil
 	}
-	defer func() { _ = unix.Close(fd) }()
+	defer unix.Close(fd)
 	if err := flock(fd); err != nil {
 		return err
 	}
