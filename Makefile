@@ -7,6 +7,7 @@ export GOTOOLCHAIN ?= local
 GO        ?= go
 CNMCTL    := bin/cnmctl
 LINTER    := bin/golangci-lint
+CONSUL    := bin/consul
 QUICK     := $(CNMCTL) -chdir=examples/quickstart
 GOTEST    := $(GO) run -C tools ./gotest
 # The race detector needs cgo; cnmctl itself never does.
@@ -36,7 +37,7 @@ quickstart: build ## plan, apply and ping through the quick-start lab, on this m
 quickstart-down: build ## take the quick-start lab down
 	@$(QUICK) destroy -auto-approve
 
-test: prepare check ## everything: format, vet, linter, unit, kernel and example tests, race detector
+test: prepare $(CONSUL) check ## everything: format, vet, linter, unit, kernel and example tests, race detector
 	@$(GOTEST) ./...
 	@$(GOTEST) -race -short ./...
 
@@ -56,6 +57,12 @@ lint: $(LINTER)
 $(LINTER): tools/go.mod tools/go.sum
 	@echo 'building the linter (once)'
 	@CGO_ENABLED=0 $(GO) build -C tools -o ../$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+# The tests run against a real Consul. Building it takes minutes, once; quick tests do
+# without it where it is not built.
+$(CONSUL): tools/consul/go.mod tools/consul/go.sum
+	@echo 'building Consul for the tests (once, it takes some minutes)'
+	@CGO_ENABLED=0 $(GO) build -C tools/consul -trimpath -ldflags='-s -w' -o ../../$@ github.com/hashicorp/consul
 
 fmt: build ## format Go and HCL
 	@gofmt -w $$(git ls-files '*.go')

@@ -1,0 +1,42 @@
+package consul
+
+import (
+	"encoding/base64"
+
+	"github.com/hashicorp/consul/api"
+)
+
+// limits is how much goes into one transaction.
+type limits struct{ ops, bytes int }
+
+var (
+	// mostPerTransaction is what Consul takes since 1.14 if nobody told it otherwise: 128
+	// operations in a body of 512 KiB, which holds some 390 kB of values, because they
+	// travel in base64.
+	mostPerTransaction = limits{128, 500_000}
+)
+
+// half is for a Consul that takes less: 64 operations before 1.14.
+func (l limits) half() limits { return limits{l.ops / 2, l.bytes / 2} }
+
+// split cuts changes into transactions, each with room for so many more operations.
+func (l limits) split(changes []change, room int) [][]change {
+	var parts [][]change
+	bytes := 0
+	for _, c := range changes {
+		size := bodySize(c.op)
+		last := len(parts) - 1
+		if last < 0 || len(parts[last])+room >= l.ops || bytes+size > l.bytes {
+			parts, bytes, last = append(parts, nil), 0, last+1
+		}
+		parts[last] = append(parts[last], c)
+		bytes += size
+	}
+	return parts
+}
+
+// bodySize is about what an operation takes in the body of a transaction.
+func bodySize(op *api.TxnOp) int {
+	const frame = 200
+	return frame + 2*len(op.KV.Key) + len(op.KV.Namespace) + base64.StdEncoding.EncodedLen(len(op.KV.Value))
+}

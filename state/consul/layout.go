@@ -1,0 +1,128 @@
+package consul
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/cnmctl/cnmctl/state"
+)
+
+// The first words of a stack's keys. Whatever else is under the stack is not the store's,
+// and is left alone.
+const (
+	revisionKey = "revision"
+	lockKey     = "lock"
+	claimDir    = "claim/"
+	networkDir  = "network/"
+	endpointDir = "endpoint/"
+	sandboxDir  = "sandbox/"
+)
+
+// anyHost stands for the host of sandboxes that have none.
+const anyHost = "-"
+
+// layout knows where things are: everything of the stack is below root, which ends in a
+// slash.
+type layout struct{ root string }
+
+func newLayout(path, stack string) layout {
+	return layout{path + "/" + component(stack) + "/"}
+}
+
+func (l layout) revision() string { return l.root + revisionKey }
+func (l layout) lock() string     { return l.root + lockKey }
+
+// key is where the object is stored:
+//
+//	claim/<network>/<address>
+//	network/<name>
+//	endpoint/<network>/<name>
+//	sandbox/<host>/<name>
+//
+// A name is the block's address without the word that the directory says already. An
+// endpoint's network and a sandbox's host are in its key, so that a host can watch only
+// what concerns it; who moves has another key.
+func (l layout) key(o state.Object) (string, error) {
+	switch o := o.(type) {
+	case state.Claim:
+		return l.root + claimDir + name("network", o.Network) + "/" + o.IP.String(), nil
+	case state.Network:
+		return l.root + networkDir + name("network", o.Mark.Address), nil
+	case state.Endpoint:
+		return l.root + endpointDir + name("network", o.Network) + "/" + name("endpoint", o.Mark.Address), nil
+	case state.Sandbox:
+		host := anyHost
+		if o.Host != "" {
+			host = component(o.Host)
+		}
+		return l.root + sandboxDir + host + "/" + name("sandbox", o.Mark.Address), nil
+	}
+	return "", fmt.Errorf("storing %s: a store has no such objects", o.Key())
+}
+
+// kind is the kind of the object at a key of the stack, "" for keys that are not ours. A
+// key that ends in a slash is a folder that somebody made in Consul's user interface.
+func (l layout) kind(key string) state.Kind {
+	rest, ours := strings.CutPrefix(key, l.root)
+	if !ours || strings.HasSuffix(key, "/") {
+		return ""
+	}
+	for dir, kind := range map[string]state.Kind{
+		claimDir: state.KindClaim, networkDir: state.KindNetwork,
+		endpointDir: state.KindEndpoint, sandboxDir: state.KindSandbox,
+	} {
+		if strings.HasPrefix(rest, dir) {
+			return kind
+		}
+	}
+	return ""
+}
+
+// name is a block's address as a component of a key. The block's type is left out where it
+// is what the directory says; in a module it is in the middle, and stays. So "front" can
+// only be network.front, and module.a.network.front stays apart from network.module.
+func name(kind string, a state.Address) string {
+	return component(strings.TrimPrefix(string(a), kind+"."))
+}
+
+// component makes any text a component of a key, readably and so that different texts
+// stay different: double quotes become single ones, and what is neither letter nor digit
+// nor harmless becomes "~" and its bytes in hexadecimal. It is not the usual "%", because
+// Consul refuses keys that would hold a space or ".." when they are decoded once more.
+func component(text string) string {
+	if text == "." || text == ".." || text == anyHost {
+		return fmt.Sprintf("~%02X", text[0]) + text[1:]
+	}
+	var b strings.Builder
+	for len(text) > 0 {
+		r, n := utf8.DecodeRuneInString(text)
+		switch {
+		case r == '"':
+			b.WriteByte('\'')
+		case harmless(r) && (r != utf8.RuneError || n > 1):
+			b.WriteString(text[:n])
+		default:
+			for _, c := range []byte(text[:n]) {
+				fmt.Fprintf(&b, "~%02X", c)
+			}
+		}
+		text = text[n:]
+	}
+	return b.String()
+}
+
+func harmless(r rune) bool {
+	return unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune(".-_:@+=,[]", r)
+}
+
+// checkPath refuses a path that Consul would not keep as it is.
+func checkPath(path string) error {
+	for part := range strings.SplitSeq(path, "/") {
+		if part == "" || part == "." || part == ".." || strings.ContainsAny(part, " %?#\x00") {
+			return fmt.Errorf("%q cannot be the path of a store: it is a prefix of keys, as in \"cnm\" or \"lab/cnm\"", path)
+		}
+	}
+	return nil
+}
