@@ -285,29 +285,9 @@ func (f *flow) makePlan(ctx context.Context) error {
 	if err := f.probe(ctx); err != nil {
 		return err
 	}
-	if err := f.restrict(); err != nil {
+	if err := f.restrict(ctx); err != nil {
 		return err
 	}
 	opts.Replace = addresses(f.s.StringSlice("replace"))
 	return f.diff(opts)
-}
-
-// restrict applies -target and -exclude.
-func (f *flow) restrict() error {
-	want, diags := planner.Targets(f.before, f.want,
-		addresses(f.s.StringSlice("target")), addresses(f.s.StringSlice("exclude")))
-	if diags.HasErrors() {
-		return diags
-	}
-	f.want = want
-	f.s.say.diagnostics(diags)
-	return nil
-}
-
-func addresses(texts []string) []state.Address {
-	var list []state.Address
-	for _, t := range texts {
-		list = append(list, state.Address(t))
-	}
-	return list
 }
