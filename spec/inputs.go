@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -21,13 +22,16 @@ type input struct {
 	val    cty.Value
 	source string // "the environment variable CNMCTL_VAR_x", "-var", a file's name
 	rng    *hcl.Range
+	// wrong is what is wrong with the value; it does not matter when a later source wins.
+	wrong *hcl.Diagnostic
 }
 
 // readInputs collects the values of the root variables. A later source wins: environment,
 // cnmctl.vars, *.auto.vars in order of name, then -var and -var-file as given.
 func (c *Config) readInputs() (map[string]input, hcl.Diagnostics) {
 	inputs := map[string]input{}
-	diags := c.readEnviron(inputs)
+	c.readEnviron(inputs)
+	var diags hcl.Diagnostics
 	for _, path := range c.autoFiles() {
 		diags = append(diags, c.readVarFile(path, inputs)...)
 	}
@@ -38,11 +42,15 @@ func (c *Config) readInputs() (map[string]input, hcl.Diagnostics) {
 		}
 		diags = append(diags, c.readAssignment(flag.Assignment, inputs)...)
 	}
+	for _, name := range sortedNames(inputs) {
+		if wrong := inputs[name].wrong; wrong != nil {
+			diags = append(diags, wrong)
+		}
+	}
 	return inputs, diags
 }
 
-func (c *Config) readEnviron(inputs map[string]input) hcl.Diagnostics {
-	var diags hcl.Diagnostics
+func (c *Config) readEnviron(inputs map[string]input) {
 	for _, entry := range slices.Sorted(slices.Values(c.opts.Environ)) {
 		name, text, _ := strings.Cut(entry, "=")
 		name, ok := strings.CutPrefix(name, envPrefix)
@@ -50,9 +58,8 @@ func (c *Config) readEnviron(inputs map[string]input) hcl.Diagnostics {
 		if !ok || v == nil {
 			continue // the environment may hold what is meant for another configuration
 		}
-		diags = append(diags, c.setText(inputs, v, text, "the environment variable "+envPrefix+name)...)
+		inputs[name] = v.fromText(text, "the environment variable "+envPrefix+name)
 	}
-	return diags
 }
 
 // autoFiles are the variable files that are read without being asked for.
@@ -101,7 +108,7 @@ func (c *Config) readVarFile(path string, inputs map[string]input) hcl.Diagnosti
 			diags = append(diags, fault(a.Expr.Range().Ptr(), "Invalid variable value", "A variable file holds plain values: they cannot refer to anything or call functions."))
 			continue
 		}
-		diags = append(diags, c.setValue(inputs, v, val, input{source: path, rng: a.Expr.Range().Ptr()})...)
+		inputs[name] = v.fromValue(val, input{source: path, rng: a.Expr.Range().Ptr()})
 	}
 	return diags
 }
@@ -116,25 +123,27 @@ func (c *Config) readAssignment(assignment string, inputs map[string]input) hcl.
 	if v == nil {
 		return hcl.Diagnostics{fault(nil, "Undeclared variable", "-var sets %q, but the configuration has no such variable.%s", name, didYouMean(name, sortedNames(c.root.variables), "Its variables are"))}
 	}
-	return c.setText(inputs, v, text, "-var")
+	inputs[name] = v.fromText(text, "-var")
+	return nil
 }
 
-// setText sets a variable from text: as it is for strings, an expression for all else.
-func (c *Config) setText(inputs map[string]input, v *variable, text, source string) hcl.Diagnostics {
-	untyped := v.body.attrs["type"] == nil
-	if v.constraint == cty.String || untyped {
-		return c.setValue(inputs, v, cty.StringVal(text), input{source: source})
+// fromText makes an input of text: as it is for strings, an expression for all else.
+func (v *variable) fromText(text, source string) input {
+	in := input{source: source}
+	if untyped := v.body.attrs["type"] == nil; untyped || v.constraint == cty.String {
+		return v.fromValue(cty.StringVal(text), in)
 	}
 	name := fmt.Sprintf("<value for var.%s>", v.name)
 	expr, diags := hclsyntax.ParseExpression([]byte(text), name, hcl.InitialPos)
 	if !diags.HasErrors() {
 		var val cty.Value
 		if val, diags = expr.Value(nil); !diags.HasErrors() {
-			return c.setValue(inputs, v, val, input{source: source})
+			return v.fromValue(val, in)
 		}
 	}
-	inputs[v.name] = input{val: failedValue, source: source}
-	return hcl.Diagnostics{fault(v.header.Ptr(), "Invalid variable value", "The value of %q from %s is not %s: %s%s", v.name, source, typeText(v.constraint), hidden(v, text), quotingHint(v, text))}
+	in.val = failedValue
+	in.wrong = fault(v.header.Ptr(), "Invalid variable value", "The value of %q from %s is not %s: %s%s", v.name, source, typeText(v.constraint), hidden(v, text), quotingHint(v, text))
+	return in
 }
 
 // quotingHint reminds of the shell, which eats quotes.
@@ -153,25 +162,23 @@ func hidden(v *variable, text string) string {
 	return text
 }
 
-// setValue converts a value to the variable's type and takes it.
-func (c *Config) setValue(inputs map[string]input, v *variable, val cty.Value, in input) hcl.Diagnostics {
-	in.val = failedValue
+// fromValue converts a value to the variable's type.
+func (v *variable) fromValue(val cty.Value, in input) input {
 	converted, err := v.convert(val)
 	if err == nil && !converted.IsWhollyKnown() {
-		err = fmt.Errorf("it is not a plain value")
+		err = errors.New("it is not a plain value")
 	}
 	if err == nil {
 		in.val = converted
+		return in
 	}
-	inputs[v.name] = in
-	if err == nil {
-		return nil
-	}
+	in.val = failedValue
 	at := in.rng
 	if at == nil {
 		at = v.header.Ptr()
 	}
-	return hcl.Diagnostics{fault(at, "Invalid variable value", "The value of %q from %s does not fit the variable's type %s: %s.", v.name, in.source, typeexpr.TypeString(v.constraint), conversionError(err))}
+	in.wrong = fault(at, "Invalid variable value", "The value of %q from %s does not fit the variable's type %s: %s.", v.name, in.source, typeexpr.TypeString(v.constraint), conversionError(err))
+	return in
 }
 
 // MissingVariables are the root variables that must be set and are not, for a caller that
