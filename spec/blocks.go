@@ -49,7 +49,7 @@ func sandboxSchema() BlockSchema {
 		Attrs: append([]AttrSchema{
 			nameAttr("The sandbox's name, unique on its host. Default: the block's label, with the key of `for_each` or the index of `count` and the module's path."),
 			attr("host", cty.String, "The host of a cluster that the sandbox lives on: the label of a `host` block.").checked(onStrings(checkHostname)),
-			attr("hostname", cty.String, "The sandbox's own name in its hosts file. Default: its name.").checked(onStrings(checkHostname)),
+			attr("hostname", cty.String, "The sandbox's own name in its hosts and hostname files. Default: none; the names of its endpoints are known in it anyway.").checked(onStrings(checkHostname)),
 			attr("loopback", cty.List(cty.String), "Further addresses on `lo`, as routers have them.").checked(onStrings(checkLoopback)),
 			attr("sysctls", stringMap, "Settings of the namespace: `{ \"net.ipv4.ip_forward\" = \"1\" }`.").checked(sysctlKeys),
 			attr("extra_hosts", stringMap, "Further lines of the hosts file: name to address.").checked(extraHosts),

@@ -20,9 +20,6 @@ func (i *instance) fillIdentity(rd *reading, v *values) {
 	if rec.Name == "" {
 		rec.Name = i.label
 	}
-	if rec.Hostname == "" {
-		rec.Hostname = rec.Name
-	}
 	rec.Netns = sanitise(rd.stackName + "-" + rec.Name)
 	if len(rec.Netns) > maxNetns {
 		rd.fail(fault(i.header.Ptr(), "Name too long", "The namespace of %s would be called %q, which has %d bytes; at most %d are allowed. Set a shorter name.", i.addr, rec.Netns, len(rec.Netns), maxNetns))
