@@ -1,9 +1,7 @@
 package planner
 
 import (
-	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/cnmctl/cnmctl/state"
 )
@@ -18,6 +16,12 @@ import (
 //   - claim before anything is made for an endpoint, and release after all is gone;
 //   - publish a record after all kernel objects are made, withdraw it before any goes;
 //   - creations first; what goes, goes as late as it may.
+//
+// An order is always found. What is made or changed waits for nothing but what comes
+// before it in one chain: claim, namespace, ruleset, sysctl, link and so on to the record;
+// what goes waits, in the reverse of that chain, only for what goes. Neither can form a
+// circle alone, nor can both together as long as no deletion waits for a creation. The
+// only edges that have one wait are those that yield (see yield.go).
 
 // The parts of a plan, which follow each other.
 const (
@@ -26,71 +30,6 @@ const (
 	last          // what is forgotten
 	phases        // their number
 )
-
-// graph orders ops. Its vertices are ops, and after them gates: a gate opens when all
-// before it are done, and so stands for n × m edges with n + m.
-type graph struct {
-	d     *diff
-	ops   []state.Op
-	after [][]int32 // after[v] are the vertices that wait for v
-	waits []int32   // waits[v] is how many vertices v waits for
-	phase []uint8
-	gates map[gate]int32
-}
-
-// gate names a gate: what has to be done, for whom.
-type gate struct {
-	what string
-	who  string
-}
-
-// order puts the plan's ops in order and cuts them into waves.
-func (p *Plan) order(d *diff) error {
-	g := &graph{
-		d: d, ops: p.Ops,
-		after: make([][]int32, len(p.Ops), 2*len(p.Ops)),
-		waits: make([]int32, len(p.Ops), 2*len(p.Ops)),
-		phase: make([]uint8, len(p.Ops)),
-		gates: map[gate]int32{},
-	}
-	g.rulesets()
-	for _, n := range d.changes {
-		g.needs(n)
-		g.places(n)
-		g.store(n)
-	}
-	g.damage()
-	g.unique()
-	g.split()
-	waves, err := g.waves()
-	if err != nil {
-		return err
-	}
-	p.sort(waves)
-	return nil
-}
-
-// edge has w wait for v. -1 is an op that there is not.
-func (g *graph) edge(v, w int32) {
-	if v < 0 || w < 0 || v == w {
-		return
-	}
-	g.after[v] = append(g.after[v], w)
-	g.waits[w]++
-}
-
-// gate is the vertex of the gate, made when first asked for.
-func (g *graph) gate(what, who string) int32 {
-	k := gate{what, who}
-	v, ok := g.gates[k]
-	if !ok {
-		v = int32(len(g.after))
-		g.after = append(g.after, nil)
-		g.waits = append(g.waits, 0)
-		g.gates[k] = v
-	}
-	return v
-}
 
 // setting is the op that makes the node as it is wanted, -1 for none.
 func (n *node) setting() int32 {
@@ -126,7 +65,7 @@ func (g *graph) needs(n *node) {
 		if n.dead {
 			g.edge(n.taking(), x.taking())
 		} else if !x.made {
-			g.edge(n.setting(), x.taking())
+			g.prefer(letGo, n.setting(), x.taking())
 		}
 	}
 }
@@ -235,7 +174,7 @@ func (g *graph) store(n *node) {
 	case state.KindClaim:
 		if n.made {
 			g.edge(n.setting(), g.gate("claimed", who))
-			g.edge(n.setting(), g.gate("all made", ""))
+			g.edge(n.setting(), g.ownMade(who))
 		}
 		if n.dead {
 			holder := string(g.d.current(n.live.Owner().Address))
@@ -243,12 +182,13 @@ func (g *graph) store(n *node) {
 			g.edge(g.gate("withdrawn", holder), n.taking())
 		}
 	case state.KindNetwork, state.KindSandbox, state.KindEndpoint:
-		g.edge(g.gate("all made", ""), n.setting())
+		g.edge(g.ownMade(who), n.setting())
+		g.prefer(publish, g.gate("all made", ""), n.setting())
 		// A moved record is written under its new address before the old one goes.
 		if n.dead && who == string(n.owner()) {
 			g.edge(n.taking(), g.gate("withdrawn", who))
 		} else if n.dead {
-			g.edge(g.gate("recorded", who), n.taking())
+			g.prefer(letGo, g.gate("recorded", who), n.taking())
 		}
 		if n.made {
 			g.edge(n.setting(), g.gate("recorded", who))
@@ -257,8 +197,8 @@ func (g *graph) store(n *node) {
 		if n.made {
 			g.edge(g.gate("claimed", who), n.setting())
 		}
-		if v := n.setting(); v >= 0 && !n.forgotten && g.phase[v] != late {
-			g.edge(v, g.gate("all made", ""))
+		if v := n.setting(); v >= 0 && !n.forgotten && !g.putOff[v] {
+			g.edge(v, g.ownMade(who))
 		}
 		if n.dead {
 			holder := string(g.d.current(n.live.Owner().Address))
@@ -266,6 +206,17 @@ func (g *graph) store(n *node) {
 			g.edge(n.taking(), g.gate("unplumbed", holder))
 		}
 	}
+}
+
+// ownMade is the gate behind all that is made for one block; it is one of those before the
+// gate behind all that is made at all.
+func (g *graph) ownMade(who string) int32 {
+	n := len(g.after)
+	v := g.gate("made", who)
+	if int(v) == n {
+		g.edge(v, g.gate("all made", ""))
+	}
+	return v
 }
 
 // rulesets has links go under the rules that they came under: a ruleset goes after the
@@ -286,7 +237,7 @@ func (g *graph) rulesets() {
 			continue
 		}
 		if n.updated {
-			g.phase[n.opUpdating] = late
+			g.putOff[n.setting()] = true
 			g.edge(g.gate("links taken", string(n.key.Place)), n.setting())
 		} else {
 			g.edge(g.gate("links taken", string(n.key.Place)), n.taking())
@@ -308,187 +259,44 @@ func (g *graph) damage() {
 	}
 }
 
-// unique has things that only one can hold freed before they are taken.
+// unique has things that only one can hold freed before they are taken. Two that stay can
+// be after what the other one has; the kernel may know a way then.
 func (g *graph) unique() {
-	freed, taken := map[string][]int32{}, map[string][]int32{}
 	for _, n := range g.d.changes {
-		if n.dead || n.updated {
-			hold(freed, n.live, n.want, n.dead, n.taking(), n.setting())
+		switch {
+		case n.dead:
+			for _, name := range holds(n.live, nil) {
+				g.edge(n.taking(), g.gate("free", name))
+			}
+		case n.updated:
+			for _, name := range holds(n.live, n.want) {
+				g.prefer(letGo, n.setting(), g.gate("free", name))
+			}
 		}
-	}
-	if len(freed) == 0 {
-		return
 	}
 	for _, n := range g.d.changes {
-		if n.made || n.updated {
-			hold(taken, n.want, n.live, n.made, n.setting(), n.setting())
+		kept := n.live
+		if n.made {
+			kept = nil
 		}
-	}
-	for name, takers := range taken {
-		if len(freed[name]) == 0 {
-			continue
-		}
-		v := g.gate("free", name)
-		for _, f := range freed[name] {
-			g.edge(f, v)
-		}
-		for _, t := range takers {
-			g.edge(v, t)
+		for _, name := range holds(n.want, kept) {
+			if v, ok := g.gates[gate{"free", name}]; ok {
+				g.edge(v, n.setting())
+			}
 		}
 	}
 }
 
-// hold notes under each name that o holds the op that frees or takes it: all of them when
-// the object goes or comes as a whole, else those that the other one does not hold.
-func hold(by map[string][]int32, o, other state.Object, whole bool, wholeOp, updateOp int32) {
+// holds lists what o holds and the other one does not.
+func holds(o, other state.Object) []string {
 	u, ok := o.(state.Unique)
 	if !ok {
-		return
+		return nil
 	}
-	var kept []string
-	if v, ok := other.(state.Unique); ok && !whole {
-		kept = v.Holds()
+	names := u.Holds()
+	if v, ok := other.(state.Unique); ok {
+		kept := v.Holds()
+		names = slices.DeleteFunc(names, func(name string) bool { return slices.Contains(kept, name) })
 	}
-	op := updateOp
-	if whole {
-		op = wholeOp
-	}
-	for _, name := range u.Holds() {
-		if !slices.Contains(kept, name) {
-			by[name] = append(by[name], op)
-		}
-	}
-}
-
-// split decides which ops are early: those that make something, and whatever they wait for.
-func (g *graph) split() {
-	before := make([][]int32, len(g.after))
-	for v, ws := range g.after {
-		for _, w := range ws {
-			before[w] = append(before[w], int32(v))
-		}
-	}
-	soon := make([]bool, len(g.after))
-	var queue []int32
-	for i, op := range g.ops {
-		if op.Action != state.Delete && g.phase[i] != late && !forgets(op) {
-			soon[i] = true
-			queue = append(queue, int32(i))
-		}
-	}
-	for len(queue) > 0 {
-		v := queue[len(queue)-1]
-		queue = queue[:len(queue)-1]
-		for _, u := range before[v] {
-			if !soon[u] {
-				soon[u] = true
-				queue = append(queue, u)
-			}
-		}
-	}
-	for i, op := range g.ops {
-		switch {
-		case soon[i]:
-			g.phase[i] = early
-		case forgets(op):
-			g.phase[i] = last
-		default:
-			g.phase[i] = late
-		}
-	}
-}
-
-// waves cuts the ops into runs that need nothing of each other: Kahn's algorithm, with
-// everything that is ready taken at once, in the order of the ops.
-func (g *graph) waves() ([][]int32, error) {
-	var ready [phases][]int32
-	var open, close func(v int32)
-	open = func(v int32) {
-		if int(v) < len(g.ops) {
-			ready[g.phase[v]] = append(ready[g.phase[v]], v)
-		} else {
-			close(v)
-		}
-	}
-	close = func(v int32) {
-		for _, w := range g.after[v] {
-			if g.waits[w]--; g.waits[w] == 0 {
-				open(w)
-			}
-		}
-	}
-	for v, n := range slices.Clone(g.waits) {
-		if n == 0 {
-			open(int32(v))
-		}
-	}
-	var waves [][]int32
-	placed := 0
-	for {
-		p := slices.IndexFunc(ready[:], func(vs []int32) bool { return len(vs) > 0 })
-		if p < 0 {
-			break
-		}
-		wave := ready[p]
-		ready[p] = nil
-		slices.Sort(wave)
-		waves = append(waves, wave)
-		placed += len(wave)
-		for _, v := range wave {
-			close(v)
-		}
-	}
-	if placed < len(g.ops) {
-		return nil, g.cycle()
-	}
-	return waves, nil
-}
-
-// sort puts the plan's ops in the order of the waves.
-func (p *Plan) sort(waves [][]int32) {
-	ops := make([]state.Op, 0, len(p.Ops))
-	for _, wave := range waves {
-		for _, v := range wave {
-			ops = append(ops, p.Ops[v])
-		}
-		p.Waves = append(p.Waves, len(ops))
-	}
-	p.Ops = ops
-}
-
-// cycle is the error for ops that wait for each other in a circle. Objects whose needs do
-// not form one cannot bring it about, so it is a bug.
-func (g *graph) cycle() error {
-	before := make([]int32, len(g.after))
-	for v, ws := range g.after {
-		for _, w := range ws {
-			if g.waits[v] > 0 && g.waits[w] > 0 {
-				before[w] = int32(v)
-			}
-		}
-	}
-	v := int32(slices.IndexFunc(g.waits, func(n int32) bool { return n > 0 }))
-	for range g.after {
-		v = before[v] // whoever begins outside the circle is inside it by now
-	}
-	path := []string{g.name(v)}
-	for u := before[v]; u != v; u = before[u] {
-		path = append(path, g.name(u))
-	}
-	slices.Reverse(path)
-	return fmt.Errorf("ordering the plan: these wait for each other: %s (a bug in cnmctl: please report it)",
-		strings.Join(append(path, path[0]), " → "))
-}
-
-// name is a vertex in words.
-func (g *graph) name(v int32) string {
-	if int(v) < len(g.ops) {
-		return string(g.ops[v].Action) + " " + g.ops[v].Key.String()
-	}
-	for k, u := range g.gates {
-		if u == v {
-			return strings.TrimSpace(k.what + " " + k.who)
-		}
-	}
-	return "?"
+	return names
 }
