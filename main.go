@@ -4,11 +4,15 @@ package main
 
 import (
 	"os"
+	"runtime/debug"
 
 	"github.com/cnmctl/cnmctl/cli"
 )
 
 func main() {
+	// A run is short and small: a thousand sandboxes take 60 MB. Collecting garbage four times
+	// more seldom makes that 100 MB, and the run 5 % faster.
+	debug.SetGCPercent(400)
 	os.Exit(cli.Main(os.Args, cli.Env{
 		Stdin:  os.Stdin,
 		Stdout: os.Stdout,

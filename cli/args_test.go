@@ -129,7 +129,7 @@ func TestEveryCommandIsDescribed(t *testing.T) {
 			t.Errorf("%s is not described in full", path)
 		}
 		for _, f := range c.Flags {
-			if _, usage := flagHelp(f); usage == "" && f.Names()[0] != "inside" {
+			if _, usage := flagHelp(f); usage == "" && !hidden(f) {
 				t.Errorf("%s: flag -%s is not described", path, f.Names()[0])
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/mitchellh/go-wordwrap"
@@ -92,6 +93,7 @@ func printCommands(w io.Writer, commands []*ucli.Command) {
 
 // printFlags prints flags as Go's and Terraform's users write them: one dash.
 func printFlags(w io.Writer, title string, flags []ucli.Flag) {
+	flags = slices.DeleteFunc(slices.Clone(flags), hidden)
 	if len(flags) == 0 {
 		return
 	}
@@ -106,6 +108,12 @@ func printFlags(w io.Writer, title string, flags []ucli.Flag) {
 		}
 		fmt.Fprintln(w, strings.TrimSpace(wrap(usage, strings.Repeat(" ", column))))
 	}
+}
+
+// hidden are the flags that cnmctl passes to itself.
+func hidden(f ucli.Flag) bool {
+	v, ok := f.(ucli.VisibleFlag)
+	return ok && !v.IsVisible()
 }
 
 // flagHelp is the flag as it is written and what it does. The value's name stands in
