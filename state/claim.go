@@ -1,20 +1,58 @@
 package state
 
-import "net/netip"
+import (
+	"net/netip"
+	"strconv"
+)
 
-// Claim says that an endpoint holds an address of a network. Claims are create-only: two
-// who want the same address at once cannot both have it.
+// Claim says that an endpoint holds an address of a network, or a network a VXLAN network
+// identifier. Claims are create-only: two who want the same thing at once cannot both have
+// it.
 type Claim struct {
-	// Network is the address of the network's block.
+	// Network is the address of the network's block; "" when VNI is claimed.
 	Network Address
 	IP      netip.Addr
-	// Mark is the endpoint that holds the address (or the network, for its gateway).
+	// VNI is the number that is claimed in the place of an address. All stacks of a store
+	// share one number space.
+	VNI uint32 `json:",omitempty"`
+	// Mark is the endpoint that holds the address (or the network, for its gateway and its
+	// VNI).
 	Mark Owner
 }
 
-// Key is network and address: the layout of the store's claim/<network>/<address>.
+// VNIKey is the key of the claim on a VNI. In a snapshot of a store, the claims of other
+// stacks are Foreign.
+func VNIKey(vni uint32) Key {
+	return Key{KindClaim, Store, vniName + strconv.FormatUint(uint64(vni), 10)}
+}
+
+// vniName begins the names of claims on VNIs. No network's address begins like it.
+const vniName = "vni "
+
+// ParseVNIKey is the VNI that a key is the claim on, and whether it is one.
+func ParseVNIKey(k Key) (vni uint32, ok bool) {
+	if k.Kind != KindClaim || len(k.Name) <= len(vniName) || k.Name[:len(vniName)] != vniName {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(k.Name[len(vniName):], 10, 24)
+	return uint32(n), err == nil
+}
+
+// Key is network and address, or the VNI: the layout of the store's
+// claim/<network>/<address> and claim/vni/<number>.
 func (c Claim) Key() Key {
+	if c.VNI != 0 {
+		return VNIKey(c.VNI)
+	}
 	return Key{KindClaim, Store, string(c.Network) + " " + c.IP.String()}
+}
+
+// String is what is claimed, in words.
+func (c Claim) String() string {
+	if c.VNI != 0 {
+		return "VNI " + strconv.FormatUint(uint64(c.VNI), 10)
+	}
+	return c.IP.String() + " of " + string(c.Network)
 }
 
 // Owner is who holds the address.

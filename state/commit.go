@@ -5,15 +5,18 @@ import (
 	"maps"
 )
 
-// ClaimedError reports that an address is held by somebody else.
+// ClaimedError reports that an address or a VNI is held by somebody else.
 type ClaimedError struct {
 	Want   Claim
 	Holder Owner
 }
 
 func (e *ClaimedError) Error() string {
-	return fmt.Sprintf("claiming %s on %s for %s: %s holds it; plan again to see who has it now",
-		e.Want.IP, e.Want.Network, e.Want.Mark.Address, e.Holder.Address)
+	holder := string(e.Holder.Address)
+	if e.Holder.Stack != e.Want.Mark.Stack {
+		holder += " of stack " + e.Holder.Stack
+	}
+	return fmt.Sprintf("claiming %s for %s: %s holds it; plan again to see who has it now", e.Want, e.Want.Mark.Address, holder)
 }
 
 // Commit is the world of claims and records after a wave, for stores that write a wave as

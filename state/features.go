@@ -8,6 +8,7 @@ type Feature string
 const (
 	FeatureBridge   Feature = "bridge"
 	FeatureVeth     Feature = "veth"
+	FeatureVXLAN    Feature = "vxlan"
 	FeatureNftables Feature = "nftables"
 	FeatureNAT      Feature = "nat"
 )

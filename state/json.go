@@ -53,6 +53,8 @@ func DecodeObject(b []byte) (Object, error) {
 		return decodeAs[Rule](e)
 	case KindNeighbor:
 		return decodeAs[Neighbor](e)
+	case KindFDB:
+		return decodeAs[FDB](e)
 	case KindSysctl:
 		return decodeAs[Sysctl](e)
 	case KindRuleset:
@@ -67,6 +69,8 @@ func DecodeObject(b []byte) (Object, error) {
 		return decodeAs[Endpoint](e)
 	case KindSandbox:
 		return decodeAs[Sandbox](e)
+	case KindHost:
+		return decodeAs[HostRecord](e)
 	case kindForeign:
 		return decodeAs[Foreign](e)
 	case kindAdopted:

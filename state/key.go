@@ -10,7 +10,7 @@ import (
 type Kind string
 
 // The kinds that live in the kernel (KindNamespace to KindFile) and those that live
-// in the store (KindClaim to KindSandbox).
+// in the store (KindClaim to KindHost).
 const (
 	KindNamespace Kind = "namespace"
 	KindLink      Kind = "link"
@@ -18,6 +18,7 @@ const (
 	KindRoute     Kind = "route"
 	KindRule      Kind = "rule"
 	KindNeighbor  Kind = "neighbor"
+	KindFDB       Kind = "fdb"
 	KindSysctl    Kind = "sysctl"
 	KindRuleset   Kind = "ruleset"
 	KindFile      Kind = "file"
@@ -26,6 +27,7 @@ const (
 	KindNetwork  Kind = "network"
 	KindEndpoint Kind = "endpoint"
 	KindSandbox  Kind = "sandbox"
+	KindHost     Kind = "host"
 )
 
 // Place says where an object lives: "host" (the namespace cnmctl was started in),

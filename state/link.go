@@ -7,6 +7,7 @@ type LinkType string
 const (
 	Bridge LinkType = "bridge"
 	Veth   LinkType = "veth"
+	VXLAN  LinkType = "vxlan"
 )
 
 // Link is a network interface that we made. Both ends of a veth pair are Links; the one
@@ -32,6 +33,14 @@ type Link struct {
 	// Hairpin and Isolated are a bridge port's flags (IFLA_BRPORT_MODE,
 	// IFLA_BRPORT_ISOLATED). They mean something only with a Master.
 	Hairpin, Isolated bool
+	// Quiet makes a bridge port one that the bridge sends only what it knows to belong
+	// there: nothing is learned from it and nothing flooded to it, and what asks for
+	// neighbors behind it is answered by the bridge from its own neighbor table
+	// (IFLA_BRPORT_LEARNING and _UNICAST_FLOOD, _MCAST_FLOOD, _BCAST_FLOOD off,
+	// IFLA_BRPORT_NEIGH_SUPPRESS on).
+	Quiet bool `json:",omitempty"`
+	// Tunnel is what only a VXLAN device has.
+	Tunnel Tunnel `json:",omitzero"`
 	// Peer is the other end of a veth pair.
 	Peer End
 	// Second: the end of a veth pair that is born with its Peer.
@@ -106,8 +115,14 @@ func (l Link) Attrs() []Attr {
 	if l.Type != Bridge {
 		attrs = append(attrs, strAttr("master", l.Master).quiet())
 	}
+	if l.Type == VXLAN {
+		attrs = append(attrs, l.Tunnel.attrs()...)
+	}
 	if l.Master != "" {
 		attrs = append(attrs, boolAttr("hairpin", l.Hairpin).quiet(), boolAttr("isolated", l.Isolated).quiet())
+	}
+	if l.Master != "" && (l.Quiet || l.Type == VXLAN) {
+		attrs = append(attrs, boolAttr("quiet", l.Quiet).quiet())
 	}
 	attrs = append(attrs, boolAttr("up", l.Up).quiet(), boolAttr("no_ipv6", l.NoIPv6).quiet(), markAttr(l.Mark))
 	if l.HalfMade {

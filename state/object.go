@@ -108,7 +108,7 @@ func equal(a, b Object) bool {
 		b, ok := b.(Link)
 		a.Guard, b.Guard = Key{}, Key{}
 		return ok && a == b
-	case IPAddress, Route, Rule, Neighbor, Namespace, Sysctl, File, Claim:
+	case IPAddress, Route, Rule, Neighbor, FDB, Namespace, Sysctl, File, Claim, HostRecord:
 		return a == b
 	}
 	return false

@@ -40,6 +40,11 @@ type Network struct {
 	NoIPv4, IPv6 bool
 	// MTU in bytes; 0: the kernel's.
 	MTU int
+	// VNIs are the VXLAN network identifiers of a network of tunnels: the first is that of
+	// its first IPv4 and its first IPv6 subnet, and so on.
+	VNIs []uint32 `json:",omitempty"`
+	// Implied: nobody wrote the network; others need it.
+	Implied bool `json:",omitempty"`
 	// Prefix begins the names of interfaces in sandboxes: "eth".
 	Prefix  string
 	Options Options
@@ -81,6 +86,8 @@ type Endpoint struct {
 	Options   Options
 	Labels    map[string]string
 	Protected bool
+	// Implied: nobody wrote the endpoint; its sandbox needs it. Nobody looks up its name.
+	Implied bool `json:",omitempty"`
 }
 
 // Sandbox is the record of a sandbox: a network namespace with its routes and files.
@@ -188,6 +195,9 @@ func (n Network) Attrs() []Attr {
 	for i, s := range n.Subnets {
 		attrs = append(attrs, Attr{Name: "subnet[" + strconv.Itoa(i) + "]", Value: s.String()})
 	}
+	if len(n.VNIs) > 0 {
+		attrs = append(attrs, numbersAttr("vnis", n.VNIs))
+	}
 	attrs = append(attrs, boolAttr("internal", n.Internal).quiet())
 	attrs = append(attrs, boolAttr("no_ipv4", n.NoIPv4).quiet(), boolAttr("ipv6", n.IPv6).quiet())
 	attrs = append(attrs, intAttr("mtu", n.MTU).quiet(), strAttr("interface_prefix", n.Prefix).quiet())
@@ -264,6 +274,14 @@ func listAttr(name string, v []string) Attr {
 		quoted[i] = strconv.Quote(s)
 	}
 	return Attr{Name: name, Value: "[" + strings.Join(quoted, ", ") + "]"}
+}
+
+func numbersAttr(name string, v []uint32) Attr {
+	texts := make([]string, len(v))
+	for i, n := range v {
+		texts[i] = strconv.FormatUint(uint64(n), 10)
+	}
+	return Attr{Name: name, Value: "[" + strings.Join(texts, ", ") + "]"}
 }
 
 func mapAttr(name string, m map[string]string) Attr {
