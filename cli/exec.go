@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os/exec"
 	"slices"
 	"strings"
 
@@ -17,7 +19,7 @@ func execCommand(env Env) *ucli.Command {
 		Usage: "Run a command in a sandbox",
 		Description: about(`Replaces itself by the command, in the sandbox's namespace and with its hosts and resolv.conf,
 as 'ip netns exec' does. The sandbox may be given by name, by address, or by its namespace. The exit code is the
-command's.`,
+command's; 127 when there is no such command, 126 when it cannot be run.`,
 			"cnmctl exec web -- ping -c 1 db", `cnmctl exec 'sandbox.web["w0"]' -- ss -tln`, "cnmctl exec -stack=shop web -- bash"),
 		Flags:  flags(stackFlag(), hostFlag()),
 		Action: action(env, execute),
@@ -44,7 +46,19 @@ func execute(ctx context.Context, s *session) error {
 		return err
 	}
 	s.log.Info("exec", "place", place, "argv", argv)
-	return f.kernel.Exec(place, argv, s.env.Environ())
+	return notRun(f.kernel.Exec(place, argv, s.env.Environ()))
+}
+
+// notRun gives the exit codes that a shell gives for a command that cannot be run, so that
+// they are told from those of the command and of cnmctl.
+func notRun(err error) error {
+	switch {
+	case errors.Is(err, exec.ErrNotFound), errors.Is(err, fs.ErrNotExist):
+		return &exitError{Code: codeNotFound, Err: err}
+	case errors.Is(err, fs.ErrPermission):
+		return &exitError{Code: codeNotRun, Err: err}
+	}
+	return err
 }
 
 // sandboxPlace finds a sandbox by address, name or namespace. The kernel knows which

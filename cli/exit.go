@@ -17,6 +17,8 @@ const (
 	codeUnformatted = 3
 	codeLocked      = 4
 	codeStale       = 5
+	codeNotRun      = 126 // exec: the command cannot be run
+	codeNotFound    = 127 // exec: there is no such command
 	codeInterrupted = 130
 )
 

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -45,18 +44,18 @@ func showSaved(s *session, file string) error {
 
 // liveBlock is one block as it is.
 type liveBlock struct {
-	Address state.Address   `json:"address"`
-	Record  json.RawMessage `json:"record"`
-	Objects []liveObject    `json:"objects"`
+	Address state.Address  `json:"address"`
+	Record  map[string]any `json:"record"`
+	Objects []liveObject   `json:"objects"`
 	record  state.Object
 }
 
 // liveObject is one kernel object of a block.
 type liveObject struct {
-	Kind   state.Kind      `json:"kind"`
-	Place  state.Place     `json:"place"`
-	Name   string          `json:"name"`
-	Object json.RawMessage `json:"object"`
+	Kind   state.Kind     `json:"kind"`
+	Place  state.Place    `json:"place"`
+	Name   string         `json:"name"`
+	Object map[string]any `json:"object"`
 	attrs  []state.Attr
 }
 
@@ -70,21 +69,14 @@ func showLive(ctx context.Context, s *session, addresses []string) error {
 	if err != nil {
 		return err
 	}
-	blocks, err := f.liveBlocks(which)
-	if err != nil {
-		return err
-	}
+	blocks := f.liveBlocks(which)
 	if s.Bool("json") {
 		return s.document(map[string]any{"format_version": "1.0", "stack": f.stack, "blocks": blocks})
 	}
 	if len(addresses) == 0 {
 		fmt.Fprint(s.say.text, stackBlock(f.stack))
 	}
-	all, err := f.liveBlocks(ownersOf(f.before))
-	if err != nil {
-		return err
-	}
-	names := newLabels(all)
+	names := newLabels(f.liveBlocks(ownersOf(f.before)))
 	for i, b := range blocks {
 		if i > 0 || len(addresses) == 0 {
 			s.say.line("")
@@ -95,7 +87,7 @@ func showLive(ctx context.Context, s *session, addresses []string) error {
 }
 
 // liveBlocks gathers what there is of each block.
-func (f *flow) liveBlocks(which []state.Address) ([]liveBlock, error) {
+func (f *flow) liveBlocks(which []state.Address) []liveBlock {
 	index := map[state.Address]int{}
 	blocks := make([]liveBlock, len(which))
 	for i, a := range which {
@@ -107,17 +99,13 @@ func (f *flow) liveBlocks(which []state.Address) ([]liveBlock, error) {
 		if !ok || k.Kind == state.KindClaim {
 			continue
 		}
-		text, err := json.Marshal(o)
-		if err != nil {
-			return nil, fmt.Errorf("encoding %s: %w", k, err)
-		}
 		if k.Place == state.Store {
-			blocks[i].record, blocks[i].Record = o, text
+			blocks[i].record, blocks[i].Record = o, planner.Attributes(o)
 		} else {
-			blocks[i].Objects = append(blocks[i].Objects, liveObject{k.Kind, k.Place, k.Name, text, o.Attrs()})
+			blocks[i].Objects = append(blocks[i].Objects, liveObject{k.Kind, k.Place, k.Name, planner.Attributes(o), o.Attrs()})
 		}
 	}
-	return blocks, nil
+	return blocks
 }
 
 // block prints a block in the language, with its kernel objects as comments.

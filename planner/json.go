@@ -176,10 +176,10 @@ func (p *Plan) resourceChange(r *Resource) ResourceChange {
 		switch it.key.Kind {
 		case state.KindNetwork, state.KindSandbox, state.KindEndpoint:
 			if o := it.before(); o != nil {
-				c.Change.Before = attributes(o)
+				c.Change.Before = Attributes(o)
 			}
 			if o := it.after(); o != nil {
-				c.Change.After = attributes(o)
+				c.Change.After = Attributes(o)
 			}
 		default:
 			c.Objects = append(c.Objects, it.change())
@@ -217,10 +217,10 @@ func (it *item) after() state.Object {
 func (it *item) change() ObjectChange {
 	c := ObjectChange{Kind: it.key.Kind, Place: it.key.Place, Name: it.key.Name}
 	if o := it.before(); o != nil {
-		c.Change.Before = attributes(o)
+		c.Change.Before = Attributes(o)
 	}
 	if o := it.after(); o != nil {
-		c.Change.After = attributes(o)
+		c.Change.After = Attributes(o)
 	}
 	op := it.updated
 	switch {
@@ -246,8 +246,8 @@ func (it *item) change() ObjectChange {
 	return c
 }
 
-// attributes are an object's attributes by name.
-func attributes(o state.Object) map[string]any {
+// Attributes are an object's attributes by name, for machines.
+func Attributes(o state.Object) map[string]any {
 	m := map[string]any{}
 	if f, ok := o.(state.File); ok {
 		m["content"] = f.Content
