@@ -80,12 +80,18 @@ func interrupted(err error) error {
 
 // Run runs the plan and checks that the world is as the plan said. When anything fails
 // or ctx is cancelled, it begins nothing new and puts back what was there before. The
-// error is the first failure; a rollback that failed too is joined to it.
+// error is the first failure; a rollback that failed too is joined to it. When the lock is
+// lost (a *state.LockLostError), the run stops at once and puts nothing back.
 func Run(ctx context.Context, plan *planner.Plan, t Targets, opts Options) (Result, error) {
 	r := &run{targets: t, opts: opts.withDefaults()}
 	err := r.forward(ctx, plan)
 	if err == nil {
 		return r.result, nil
+	}
+	if lost := lockLost(err, ctx, r.opts.Abort); lost != nil {
+		// Another may hold the lock by now, and what would be put back may be theirs.
+		r.result.RolledBack = !r.touched
+		return r.result, lost
 	}
 	if ctx.Err() != nil {
 		err = interrupted(err)
@@ -99,6 +105,19 @@ func Run(ctx context.Context, plan *planner.Plan, t Targets, opts Options) (Resu
 		return r.result, err
 	}
 	return r.result, errors.Join(err, r.rollback())
+}
+
+// lockLost is the loss of the lock, if that is what ended the run: the store met it, or
+// whoever watches the lock cancelled a context because of it.
+func lockLost(err error, contexts ...context.Context) error {
+	var lost *state.LockLostError
+	for _, c := range contexts {
+		err = errors.Join(err, context.Cause(c))
+	}
+	if errors.As(err, &lost) {
+		return lost
+	}
+	return nil
 }
 
 func (o Options) withDefaults() Options {

@@ -61,7 +61,7 @@ func apply(ctx context.Context, s *session, destroy bool) error {
 	if err := f.begin(); err != nil {
 		return err
 	}
-	unlock, err := s.lock(ctx, f.store, s.Command.Name)
+	ctx, unlock, err := s.lock(ctx, f.store, s.Command.Name)
 	if err != nil {
 		return err
 	}

@@ -65,7 +65,7 @@ func commands(env Env) []*ucli.Command {
 			showCommand(env), outputCommand(env), graphCommand(env), stateCommand(env), execCommand(env),
 		}},
 		{"Other commands", []*ucli.Command{
-			consoleCommand(env), benchCommand(env), completionCommand(env), versionCommand(env), helpCommand(env),
+			storeCommand(env), forceUnlockCommand(env), consoleCommand(env), benchCommand(env), completionCommand(env), versionCommand(env), helpCommand(env),
 			completeCommand(env),
 		}},
 	})

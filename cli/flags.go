@@ -87,7 +87,11 @@ func hostFlag() []ucli.Flag {
 }
 
 func stackFlag() []ucli.Flag {
-	return []ucli.Flag{text("stack", "NAME", "the stack to look at, instead of that of the configuration here")}
+	return []ucli.Flag{
+		text("stack", "NAME", "the stack to look at, instead of that of the configuration here"),
+		text("store", "TYPE[:PATH]", "where the stack of -stack has its records: local or consul (whose environment variables say where it is), "+
+			"with a file or a prefix of keys that is not the usual one"),
+	}
 }
 
 // streamFlags are for commands that tell a story.

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"time"
 
@@ -14,7 +13,6 @@ import (
 	"github.com/cnmctl/cnmctl/spec"
 	"github.com/cnmctl/cnmctl/state"
 	"github.com/cnmctl/cnmctl/state/kernel"
-	"github.com/cnmctl/cnmctl/state/local"
 	"github.com/hashicorp/hcl/v2"
 )
 
@@ -101,8 +99,12 @@ var errNoStack = errors.New("there is no configuration here to take the stack's 
 // configuration.
 func (f *flow) identify() error {
 	if f.stack = f.s.String("stack"); f.stack != "" {
-		f.settings.Type = "local"
-		return nil
+		settings, err := storeSettings(f.s.String("store"))
+		f.settings = settings
+		return err
+	}
+	if f.s.String("store") != "" {
+		return f.s.misuse(errStoreOfConfiguration)
 	}
 	if files, err := spec.SourceFiles("."); err == nil && len(files) == 0 {
 		return errNoStack
@@ -115,15 +117,9 @@ func (f *flow) open() (err error) {
 	if f.host, err = hostName(f.s.String("host"), f.s.env.Getenv); err != nil {
 		return err
 	}
-	if f.settings.Type != "local" {
-		return fmt.Errorf("opening the store of stack %s: this cnmctl has no store %q", f.stack, f.settings.Type)
-	}
-	store, err := local.Open(local.Options{Stack: f.stack, Path: f.settings.Config["path"]})
-	if err != nil {
+	if f.store, err = f.s.openStore(f.stack, f.settings); err != nil {
 		return err
 	}
-	f.store = store
-	f.s.closers = append(f.s.closers, store)
 	k, err := kernel.Open(kernel.Config{Stack: f.stack})
 	if err != nil {
 		return err

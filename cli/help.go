@@ -87,7 +87,7 @@ func printCommands(w io.Writer, commands []*ucli.Command) {
 			}
 			fmt.Fprintf(w, "\n%s:\n", title)
 		}
-		fmt.Fprintf(w, "  %-12s%s\n", c.Name, c.Usage)
+		fmt.Fprintf(w, "  %-14s%s\n", c.Name, c.Usage)
 	}
 }
 

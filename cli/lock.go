@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/cnmctl/cnmctl/state"
@@ -17,14 +18,15 @@ const (
 )
 
 // lock keeps other writers of the stack out, unless -lock=false says not to. A lock that
-// somebody else holds is waited for as long as -lock-timeout says.
-func (s *session) lock(ctx context.Context, store state.RecordStore, operation string) (unlock func(), err error) {
+// somebody else holds is waited for as long as -lock-timeout says. When the lock is lost,
+// the context that it returns ends, and so does the run.
+func (s *session) lock(ctx context.Context, store state.RecordStore, operation string) (locked context.Context, unlock func(), err error) {
 	if !s.Bool("lock") {
-		return func() {}, nil
+		return ctx, func() {}, nil
 	}
 	host, err := hostName(s.String("host"), s.env.Getenv)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	info := state.LockInfo{
 		Operation: operation,
@@ -34,13 +36,40 @@ func (s *session) lock(ctx context.Context, store state.RecordStore, operation s
 	}
 	release, err := s.tryLock(ctx, store, info, time.Now().Add(s.Duration("lock-timeout")))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return func() {
-		if err := release(); err != nil {
+	ctx, stop := s.watchLock(ctx, store, release)
+	return ctx, func() {
+		stop()
+		var lost *state.LockLostError
+		if err := release(); err != nil && !errors.As(err, &lost) { // a loss has been told of
 			s.say.note("Warning: releasing the lock: %s", err)
 		}
 	}, nil
+}
+
+// watchLock ends the run when the lock is lost: at once, because another may hold it by
+// now. A lock that is lost says why when it is given back.
+func (s *session) watchLock(ctx context.Context, store state.RecordStore, release func() error) (watched context.Context, stop func()) {
+	watcher, ok := store.(state.LockWatcher)
+	if !ok {
+		return ctx, func() {}
+	}
+	watched, end := context.WithCancelCause(ctx)
+	hard, abort := context.WithCancelCause(s.hard)
+	s.hard = hard
+	over := make(chan struct{})
+	lost := watcher.Lost()
+	go func() {
+		select {
+		case <-lost:
+			why := release()
+			abort(why)
+			end(why)
+		case <-over:
+		}
+	}()
+	return watched, sync.OnceFunc(func() { close(over) })
 }
 
 func (s *session) tryLock(ctx context.Context, store state.RecordStore, info state.LockInfo, deadline time.Time) (func() error, error) {
@@ -52,7 +81,7 @@ func (s *session) tryLock(ctx context.Context, store state.RecordStore, info sta
 			return release, err
 		}
 		if left := time.Until(deadline); left <= 0 {
-			return nil, fmt.Errorf("%w; wait for it to end, or wait longer with -lock-timeout=30s", err)
+			return nil, fmt.Errorf("%w; wait for it to end, or wait longer with -lock-timeout=30s%s", err, breaking(locked))
 		} else if !told {
 			s.say.note("Waiting for the lock that %s holds...", locked.Holder)
 			told = true
@@ -63,4 +92,12 @@ func (s *session) tryLock(ctx context.Context, store state.RecordStore, info sta
 		case <-time.After(min(wait, time.Until(deadline))):
 		}
 	}
+}
+
+// breaking says how to break a lock whose holder is dead; one without an ID died with it.
+func breaking(l *state.LockedError) string {
+	if l.ID == "" {
+		return ""
+	}
+	return fmt.Sprintf("; if its holder is dead, 'cnmctl force-unlock %s' breaks it", l.ID)
 }

@@ -9,19 +9,29 @@ import (
 	"strings"
 )
 
-// question is what is asked before anything is changed.
-type question struct{ ask, explain string }
+// question is what is asked before anything is changed, and how not to be asked.
+type question struct{ ask, explain, remedy string }
+
+const giveApproval = "give -auto-approve, or apply a saved plan"
 
 var (
 	askApply = question{
 		ask: "Do you want to perform these actions?",
 		explain: "cnmctl will perform the actions described above.\n" +
 			"  Only 'yes' will be accepted to approve.",
+		remedy: giveApproval,
 	}
 	askDestroy = question{
 		ask: "Do you really want to destroy all of this?",
 		explain: "cnmctl will destroy what is shown above.\n" +
 			"  There is no undo. Only 'yes' will be accepted to approve.",
+		remedy: giveApproval,
+	}
+	askUnlock = question{
+		ask: "Do you really want to break the lock?",
+		explain: "If its holder is still at work, two runs may get into each other's way.\n" +
+			"  Only 'yes' will be accepted to approve.",
+		remedy: "give -force",
 	}
 )
 
@@ -33,8 +43,7 @@ func approve(ctx context.Context, in io.Reader, out io.Writer, q question) (bool
 	fmt.Fprintln(out)
 	switch {
 	case errors.Is(err, io.EOF) && answer == "":
-		return false, errors.New("asking for approval: there is no input to read an answer from; " +
-			"give -auto-approve, or apply a saved plan")
+		return false, errors.New("asking for approval: there is no input to read an answer from; " + q.remedy)
 	case err != nil && !errors.Is(err, io.EOF):
 		return false, fmt.Errorf("asking for approval: %w", err)
 	}

@@ -10,6 +10,7 @@ import (
 	"os"
 
 	"github.com/cnmctl/cnmctl/applier"
+	"github.com/cnmctl/cnmctl/state"
 	ucli "github.com/urfave/cli/v2"
 )
 
@@ -19,8 +20,8 @@ type session struct {
 	env Env
 	say *voice
 	log *slog.Logger
-	// hard is cancelled by the second interrupt; the first one cancels the context that
-	// commands get.
+	// hard is cancelled by the second interrupt, and when the lock is lost; the first
+	// interrupt cancels the context that commands get.
 	hard context.Context
 	// onInterrupt says what the next interrupt means at this point of the run.
 	onInterrupt func(n int)
@@ -44,8 +45,12 @@ func action(env Env, run func(context.Context, *session) error) ucli.ActionFunc 
 		if err == nil {
 			return nil
 		}
+		var lost *state.LockLostError
 		if errors.Is(err, context.Canceled) {
 			err = applier.ErrInterrupted
+			if errors.As(context.Cause(s.hard), &lost) {
+				err = lost
+			}
 		}
 		s.say.failure(withRemedy(err))
 		return quietly(exitCode(err))

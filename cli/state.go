@@ -116,11 +116,12 @@ func rewrite(ctx context.Context, s *session, change func(*flow) (planner.Option
 		return err
 	}
 	if !s.Bool("dry-run") {
-		unlock, err := s.lock(ctx, f.store, "state "+s.Command.Name)
+		locked, unlock, err := s.lock(ctx, f.store, "state "+s.Command.Name)
 		if err != nil {
 			return err
 		}
 		defer unlock()
+		ctx = locked
 	}
 	if err := f.look(ctx); err != nil {
 		return err

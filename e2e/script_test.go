@@ -35,6 +35,7 @@ func TestScripts(t *testing.T) {
 	for _, script := range scripts {
 		t.Run(strings.TrimSuffix(filepath.Base(script), ".txtar"), func(t *testing.T) {
 			t.Parallel()
+			needConsul(t, script)
 			apart.Test(t, func(t *testing.T) { testscript.Run(t, params(script)) })
 		})
 	}

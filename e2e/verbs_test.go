@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/cnmctl/cnmctl/state/consul/consultest"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
@@ -28,6 +29,7 @@ var verbs = map[string]verb{
 	"replace":       replace,      // replace FILE OLD NEW: edit the one place; \n is a new line
 	"record-kernel": recordKernel, // record-kernel NAME: remember what the kernel holds
 	"same-kernel":   sameKernel,   // same-kernel NAME: it holds the same now
+	"consul":        consulVerb,   // consul start|kill|restart|freeze|thaw|COMMAND...: a Consul of the script's own
 }
 
 func usage(ts *testscript.TestScript, neg, ok bool, text string) {
@@ -116,6 +118,7 @@ func ping(ts *testscript.TestScript, ns, addr string, flags ...string) int {
 type memory struct {
 	kernels map[string]string // by record-kernel's NAME
 	ping    *background
+	consul  *consultest.Server
 }
 
 // background is the ping that runs while a script changes something.

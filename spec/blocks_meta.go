@@ -31,6 +31,7 @@ func storeSchema() BlockSchema {
 			attr("address", cty.String, "`consul`: the agent's address, as in `127.0.0.1:8500`. Default: `CONSUL_HTTP_ADDR`."),
 			attr("scheme", cty.String, "`consul`: `http` or `https`.").checked(oneOf("http", "https")),
 			attr("datacenter", cty.String, "`consul`: the datacenter."),
+			attr("namespace", cty.String, "`consul`: the namespace, in Consul Enterprise."),
 			attr("token", cty.String, "`consul`: the token. Better: `CONSUL_HTTP_TOKEN`."),
 			attr("token_file", cty.String, "`consul`: a file that holds the token."),
 			attr("ca_file", cty.String, "`consul`: the authority of the server's certificate."),

@@ -143,18 +143,19 @@ func (s *Store) acquire(ctx context.Context, session string, info state.LockInfo
 	}
 }
 
-// unlock removes the lock, if it is still ours, and the session.
+// unlock removes the lock and the session. A lock that was lost is nobody's to remove, and
+// stays lost to this store; what is left of its session ends by itself.
 func (s *Store) unlock(h *hold) error {
 	h.stop()
+	if err := h.err(); err != nil {
+		return err
+	}
 	s.mu.Lock()
 	if s.held == h {
 		s.held = nil
 	}
 	s.mu.Unlock()
 	defer s.endSession(h.session)
-	if err := h.err(); err != nil {
-		return err
-	}
 	gone, err := s.dropLock(context.Background(), h.session)
 	if err == nil && !gone {
 		err = h.lose(s.keys.lock(), errors.New("it was no longer held when it was given back"))

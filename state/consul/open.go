@@ -109,6 +109,9 @@ func (o Options) config() *api.Config {
 	} {
 		*set.field = cmp.Or(set.value, *set.field)
 	}
+	if o.Token != "" && o.TokenFile == "" {
+		cfg.TokenFile = "" // the client prefers a file, wherever it was named
+	}
 	return cfg
 }
 
@@ -132,8 +135,8 @@ func newTransport(cfg *api.Config) (*http.Transport, error) {
 	return transport, nil
 }
 
-// Path is where the stack's keys are, for messages.
-func (s *Store) Path() string { return s.keys.root }
+// String is where the stack's keys are, for messages.
+func (s *Store) String() string { return s.keys.root + " in Consul at " + s.link.address }
 
 // Close lets go of the connections. A lock is given back by its unlock.
 func (s *Store) Close() error {

@@ -63,8 +63,11 @@ func Open(o Options) (*Store, error) {
 	return &Store{stack: o.Stack, path: filepath.Clean(o.Path), lock: filepath.Join(o.LockDir, o.Stack+".lock"), ownDir: ownDir}, nil
 }
 
-// Path is the state file, for messages.
+// Path is the state file.
 func (s *Store) Path() string { return s.path }
+
+// String is the state file, for messages.
+func (s *Store) String() string { return s.path }
 
 // Snapshot reads the file; without one there is nothing.
 func (s *Store) Snapshot(ctx context.Context) (state.World, error) {

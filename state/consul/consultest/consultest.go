@@ -4,7 +4,6 @@
 package consultest
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -32,12 +31,11 @@ type Options struct {
 	Peers int
 }
 
-// Server is a Consul server that a test may stop, freeze and start again.
+// Server is a Consul server that may be stopped, frozen and started again.
 type Server struct {
 	// IP is the server's loopback address, HTTP where its API is, Socket the same as a file.
 	IP, HTTP, Socket string
 
-	tb   testing.TB
 	opts Options
 	join []string
 	dir  string
@@ -45,95 +43,106 @@ type Server struct {
 	done chan struct{}
 }
 
-// Binary is the Consul that the Makefile builds. Where it is not built, a quick test is
+// Need checks that there is a Consul to test with. Where it is not built, a quick test is
 // skipped, and any other fails: what is not tested must be seen.
-func Binary(tb testing.TB) string {
+func Need(tb testing.TB) {
 	tb.Helper()
-	root, err := moduleRoot()
-	if err != nil {
+	if _, err := Binary(); err != nil && testing.Short() {
+		tb.Skip(err)
+	} else if err != nil {
 		tb.Fatal(err)
 	}
-	path := filepath.Join(root, "bin", "consul")
-	if _, err := os.Stat(path); err == nil {
-		return path
-	}
-	if testing.Short() {
-		tb.Skip("needs Consul; 'make bin/consul' builds it")
-	}
-	tb.Fatal("Consul is not built; 'make bin/consul' does that, once")
-	return ""
 }
 
-func moduleRoot() (string, error) {
+// Binary is the Consul that the Makefile builds.
+func Binary() (string, error) {
 	dir, err := os.Getwd()
 	for ; err == nil && dir != "/"; dir = filepath.Dir(dir) {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			return dir, nil
+		path := filepath.Join(dir, "bin", "consul")
+		if _, err := os.Stat(path); err == nil {
+			return path, nil
 		}
 	}
-	return "", fmt.Errorf("finding the module that this test belongs to: %w", errors.Join(err, os.ErrNotExist))
+	return "", errors.Join(errors.New("needs Consul; 'make bin/consul' builds it, once"), err)
 }
 
 // Start runs a server until the test ends, and returns when it can be used.
 func Start(tb testing.TB, o Options) *Server {
 	tb.Helper()
-	s := prepare(tb, o)
-	s.Start()
+	Need(tb)
+	s, err := New(o)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(s.Close)
+	if err := s.Start(); err != nil {
+		tb.Fatal(err)
+	}
 	return s
 }
 
 // Cluster runs n servers that elect a leader.
 func Cluster(tb testing.TB, n int, o Options) []*Server {
 	tb.Helper()
+	Need(tb)
 	o.Durable, o.Peers = true, n
 	servers := make([]*Server, n)
 	for i := range servers {
-		servers[i] = prepare(tb, o)
-	}
-	for _, s := range servers {
+		s, err := New(o)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		tb.Cleanup(s.Close)
+		servers[i] = s
 		s.join = []string{"-retry-join=" + servers[0].IP, "-retry-interval=200ms"}
-		s.launch()
+		if err := s.launch(); err != nil {
+			tb.Fatal(err)
+		}
 	}
 	for _, s := range servers {
-		s.Ready()
+		if err := s.Ready(); err != nil {
+			tb.Fatal(err)
+		}
 	}
 	return servers
 }
 
-func prepare(tb testing.TB, o Options) *Server {
-	tb.Helper()
-	Binary(tb)
-	ip := fmt.Sprintf("127.%d.%d.%d", 64+rand.N(128), rand.N(256), 1+rand.N(254))
+// New is a server that does not run yet. Close has to be called in the end.
+func New(o Options) (*Server, error) {
 	// A socket's path is short, and a test's own directory may not be.
 	dir, err := os.MkdirTemp("", "consul")
 	if err != nil {
-		tb.Fatal(err)
+		return nil, err
 	}
-	s := &Server{IP: ip, HTTP: net.JoinHostPort(ip, "8500"), Socket: filepath.Join(dir, "http.sock"), tb: tb, opts: o, dir: dir}
-	tb.Cleanup(func() {
-		s.Kill()
-		os.RemoveAll(dir)
-	})
+	ip := fmt.Sprintf("127.%d.%d.%d", 64+rand.N(128), rand.N(256), 1+rand.N(254))
+	s := &Server{IP: ip, HTTP: net.JoinHostPort(ip, "8500"), Socket: filepath.Join(dir, "http.sock"), opts: o, dir: dir}
 	config := fmt.Sprintf("addresses { http = \"%s unix://%s\" }", ip, s.Socket) + `
 		ports { dns = -1 grpc = -1 grpc_tls = -1 serf_wan = -1 }
 		performance { raft_multiplier = 1 }
 		limits { http_max_conns_per_client = 2000 }
 		` + o.Config
-	if err := os.WriteFile(filepath.Join(s.dir, "config.hcl"), []byte(config), 0o600); err != nil {
-		tb.Fatal(err)
+	return s, os.WriteFile(filepath.Join(dir, "config.hcl"), []byte(config), 0o600)
+}
+
+// Close ends the server and removes what it leaves.
+func (s *Server) Close() {
+	s.Kill()
+	os.RemoveAll(s.dir)
+}
+
+// Start starts the server, at the address that it had, and waits until it can be used.
+func (s *Server) Start() error {
+	if err := s.launch(); err != nil {
+		return err
 	}
-	return s
+	return s.Ready()
 }
 
-// Start starts the server again, at the address that it had, and waits until it can be used.
-func (s *Server) Start() {
-	s.tb.Helper()
-	s.launch()
-	s.Ready()
-}
-
-func (s *Server) launch() {
-	s.tb.Helper()
+func (s *Server) launch() error {
+	binary, err := Binary()
+	if err != nil {
+		return err
+	}
 	args := []string{"agent", "-node=" + strings.ReplaceAll(s.IP, ".", "-"), "-bind=" + s.IP, "-client=" + s.IP,
 		"-config-file=" + filepath.Join(s.dir, "config.hcl"), "-log-level=warn"}
 	if s.opts.Durable {
@@ -143,21 +152,22 @@ func (s *Server) launch() {
 	}
 	log, err := os.OpenFile(s.log(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
-		s.tb.Fatal(err)
+		return err
 	}
 	defer log.Close()
-	s.cmd = exec.Command(Binary(s.tb), append(args, s.join...)...)
-	s.cmd.Stdout, s.cmd.Stderr = log, log
-	s.cmd.Env = withoutConsul(os.Environ())
-	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	if err := s.cmd.Start(); err != nil {
-		s.tb.Fatal(err)
+	cmd := exec.Command(binary, append(args, s.join...)...)
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.Env = withoutConsul(os.Environ())
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Start(); err != nil {
+		return err
 	}
-	s.done = make(chan struct{})
-	go func(cmd *exec.Cmd, done chan struct{}) {
-		_ = cmd.Wait()
+	s.cmd, s.done = cmd, make(chan struct{})
+	go func(done chan struct{}) {
+		_ = cmd.Wait() // however it ended
 		close(done)
-	}(s.cmd, s.done)
+	}(s.done)
+	return nil
 }
 
 // withoutConsul is the environment without what is meant for Consul's clients.
@@ -178,29 +188,29 @@ func (s *Server) Log() string {
 	return string(text)
 }
 
-// Ready waits until there is a leader, and the server says so.
-func (s *Server) Ready() {
-	s.tb.Helper()
+// Ready waits until there is a leader, and the server knows it.
+func (s *Server) Ready() error {
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		leader, err := s.get("/v1/status/leader")
+		leader, err := s.leader()
 		if err == nil && strings.Contains(leader, ":8300") {
-			return
+			return nil
 		}
 		select {
 		case <-s.done:
-			s.tb.Fatalf("Consul ended:\n%s", s.Log())
+			return fmt.Errorf("starting Consul: it ended: %s", s.Log())
 		default:
 		}
 		if time.Now().After(deadline) {
-			s.tb.Fatalf("Consul has no leader after 30 s (%v):\n%s", err, s.Log())
+			return fmt.Errorf("starting Consul: it has no leader after 30 s: %w\n%s", err, s.Log())
 		}
 	}
 }
 
-func (s *Server) get(path string) (string, error) {
+// leader is the address of the leader, as the server knows it.
+func (s *Server) leader() (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.HTTP+path, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.HTTP+"/v1/status/leader", nil)
 	if err != nil {
 		return "", err
 	}
@@ -210,30 +220,31 @@ func (s *Server) get(path string) (string, error) {
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
-	return string(bytes.TrimSpace(text)), err
+	return string(text), err
 }
 
 // Kill ends the server at once, if it runs.
-func (s *Server) Kill() { s.signal(syscall.SIGKILL, true) }
+func (s *Server) Kill() {
+	if s.signal(syscall.SIGKILL) {
+		<-s.done
+	}
+}
 
 // Freeze stops the server without ending it: connections stay open and nothing answers.
-func (s *Server) Freeze() { s.signal(syscall.SIGSTOP, false) }
+func (s *Server) Freeze() { s.signal(syscall.SIGSTOP) }
 
 // Thaw lets a frozen server go on.
-func (s *Server) Thaw() { s.signal(syscall.SIGCONT, false) }
+func (s *Server) Thaw() { s.signal(syscall.SIGCONT) }
 
 // signal goes to a process that has not been waited for, so it can be no other's.
-func (s *Server) signal(sig syscall.Signal, ends bool) {
+func (s *Server) signal(sig syscall.Signal) bool {
 	if s.cmd == nil {
-		return
+		return false
 	}
 	select {
 	case <-s.done:
-		return
+		return false
 	default:
 	}
-	_ = s.cmd.Process.Signal(sig) // it may have ended by itself
-	if ends {
-		<-s.done
-	}
+	return s.cmd.Process.Signal(sig) == nil
 }

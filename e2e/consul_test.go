@@ -1,0 +1,56 @@
+package e2e
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/cnmctl/cnmctl/state/consul/consultest"
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// needConsul skips a script that wants a Consul where there is none.
+func needConsul(t *testing.T, script string) {
+	t.Helper()
+	if strings.Contains(script, "/consul") {
+		consultest.Need(t)
+	}
+}
+
+// consulVerb runs a Consul beside the script: start [CONFIG FILE], restart, kill, freeze and
+// thaw; anything else is a command of Consul's own.
+func consulVerb(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, false, len(args) >= 1, "consul start [FILE]|restart|kill|freeze|thaw|COMMAND...")
+	m := remembered(ts)
+	if args[0] == "start" {
+		o := consultest.Options{Durable: true}
+		if len(args) == 2 {
+			o.Config = ts.ReadFile(args[1])
+		}
+		server, err := consultest.New(o)
+		ts.Check(err)
+		ts.Defer(server.Close)
+		m.consul = server
+		ts.Setenv("CONSUL_HTTP_ADDR", server.HTTP)
+		ts.Check(server.Start())
+		return
+	}
+	if m.consul == nil {
+		ts.Fatalf("consul %s: it was not started", args[0])
+	}
+	switch args[0] {
+	case "restart":
+		ts.Check(m.consul.Start())
+	case "kill":
+		m.consul.Kill()
+	case "freeze":
+		m.consul.Freeze()
+	case "thaw":
+		m.consul.Thaw()
+	default:
+		binary, err := consultest.Binary()
+		ts.Check(err)
+		if err := ts.Exec(binary, args...); (err != nil) != neg {
+			ts.Fatalf("consul %s: %v", strings.Join(args, " "), err)
+		}
+	}
+}
