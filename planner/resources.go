@@ -14,22 +14,24 @@ func (d *diff) resources(ops []state.Op) []Resource {
 		return nil
 	}
 	blocks := d.blocks()
-	index := map[state.Address]int{}
 	var rs []Resource
-	add := func(o state.Object, p Part) {
-		a := d.blockOf(o)
-		i, ok := index[a]
-		if !ok {
-			i = len(rs)
-			index[a] = i
-			rs = append(rs, Resource{Address: a, Record: -1})
+	add := func(a state.Address, p Part) {
+		b := blocks[a]
+		if b == nil {
+			b = &block{}
+			blocks[a] = b
 		}
-		rs[i].Parts = append(rs[i].Parts, p)
+		if b.resource == 0 {
+			rs = append(rs, Resource{Address: a, Record: -1})
+			b.resource = len(rs)
+		}
+		r := &rs[b.resource-1]
+		r.Parts = append(r.Parts, p)
 	}
 	for i, op := range ops {
-		add(op.Object(), Part{Op: i, Along: -1})
+		add(d.blockOf(op.Key, op.Object()), Part{Op: i, Along: -1})
 		for j, o := range op.Along {
-			add(o, Part{Op: i, Along: j})
+			add(d.blockOf(o.Key(), o), Part{Op: i, Along: j})
 		}
 	}
 	for i := range rs {
@@ -41,8 +43,8 @@ func (d *diff) resources(ops []state.Op) []Resource {
 
 // blockOf is the block that an object of an op belongs to: the one that wants it, or the
 // one that has it, by its present name.
-func (d *diff) blockOf(o state.Object) state.Address {
-	if n := d.nodes[o.Key()]; n != nil {
+func (d *diff) blockOf(k state.Key, o state.Object) state.Address {
+	if n := d.nodes[k]; n != nil {
 		return d.current(n.owner())
 	}
 	return d.current(o.Owner().Address)
@@ -58,11 +60,13 @@ type block struct {
 	// replaced: its record, its namespace or a link of its own is made anew.
 	replaced, forgot bool
 	from             state.Address
+	// resource is the number of the block's resource, counted from 1.
+	resource int
 }
 
 // blocks counts for each block that changes what there is of it.
 func (d *diff) blocks() map[state.Address]*block {
-	blocks := make(map[state.Address]*block, len(d.changes))
+	blocks := make(map[state.Address]*block, len(d.changes)/4)
 	for _, n := range d.changes {
 		if a := d.current(n.owner()); blocks[a] == nil {
 			blocks[a] = &block{}

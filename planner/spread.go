@@ -1,7 +1,6 @@
 package planner
 
 import (
-	"cmp"
 	"slices"
 
 	"github.com/cnmctl/cnmctl/state"
@@ -112,7 +111,10 @@ func (d *diff) arrange() {
 		}
 	}
 	slices.SortFunc(d.changes, func(a, b *node) int {
-		return cmp.Or(cmp.Compare(a.rank, b.rank), state.CompareKeys(a.key, b.key))
+		if a.rank != b.rank {
+			return a.rank - b.rank
+		}
+		return state.CompareKeys(a.key, b.key)
 	})
 	for _, n := range d.changes {
 		if n.dead && n.taker == nil && !d.goesWithOther(n) {

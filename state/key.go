@@ -1,9 +1,6 @@
 package state
 
-import (
-	"cmp"
-	"strings"
-)
+import "strings"
 
 // Kind names a sort of object. A new kind is one file in this package and one in
 // the target that can make it.
@@ -92,7 +89,13 @@ func (e *BadKeyError) Error() string { return "reading key " + e.Text + ": not k
 // CompareKeys orders keys by place, kind and name, so that equal input gives equal
 // output on every machine.
 func CompareKeys(a, b Key) int {
-	return cmp.Or(cmp.Compare(a.Place, b.Place), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name))
+	if c := strings.Compare(string(a.Place), string(b.Place)); c != 0 {
+		return c
+	}
+	if c := strings.Compare(string(a.Kind), string(b.Kind)); c != 0 {
+		return c
+	}
+	return strings.Compare(a.Name, b.Name)
 }
 
 // Address is the name of a block instance in the configuration, as a user writes it in
