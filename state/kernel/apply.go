@@ -33,7 +33,7 @@ type step struct {
 // dies holds up those that are born.
 func (k *Kernel) Apply(ctx context.Context, wave []state.Op, done func(i int, err error)) error {
 	r := &run{Kernel: k, ctx: ctx, wave: wave, done: done, taken: map[int]error{}}
-	tables := []state.Kind{state.KindAddress, state.KindRoute, state.KindRule, state.KindNeighbor}
+	tables := []state.Kind{state.KindAddress, state.KindRoute, state.KindRule, state.KindNeighbor, state.KindFDB}
 	steps := []step{
 		{state.Create, []state.Kind{state.KindNamespace}, r.createNamespaces},
 		{state.Update, []state.Kind{state.KindNamespace}, r.updateNamespaces},

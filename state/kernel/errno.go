@@ -101,6 +101,8 @@ func describe(o state.Object) string {
 		return text + where
 	case state.Neighbor:
 		return fmt.Sprintf("neighbor %s (%s) on %s%s", o.IP, o.MAC, o.Link, where)
+	case state.FDB:
+		return fmt.Sprintf("forwarding entry %s to %s on %s%s", o.MAC, o.VTEP, o.Link, where)
 	case state.Rule:
 		return fmt.Sprintf("rule %d to table %d%s", o.Priority, o.Table, where)
 	case state.Ruleset:
@@ -121,6 +123,14 @@ func hint(op state.Op, err error) string {
 		return "no address of the link covers the next hop; give it one, or set on_link"
 	case kind == state.KindRoute && isAny(err, unix.ENETDOWN):
 		return "the link is down"
+	case kind == state.KindLink && isAny(err, unix.EEXIST):
+		if l, ok := op.After.(state.Link); ok && l.Type == state.VXLAN {
+			return fmt.Sprintf("another VXLAN device that sends from here has VNI %d and port %d ('ip -d link show type vxlan', in every namespace, finds it): "+
+				"remove it, or give the network other VNIs or another port", l.Tunnel.VNI, l.Tunnel.Port)
+		}
+		return ""
+	case kind == state.KindLink && isAny(err, unix.EADDRINUSE):
+		return "another program of this host has the UDP port: stop it, or give the network another port"
 	case kind == state.KindLink && isAny(err, unix.EOPNOTSUPP):
 		return "the kernel may lack this type of link"
 	case kind == state.KindLink && isAny(err, unix.ERANGE):

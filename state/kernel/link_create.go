@@ -64,6 +64,7 @@ func (r *run) createLinks(ops []int) error {
 	tried, err := r.bear(ops, n)
 	if err == nil {
 		r.quietIPv6(n)
+		r.setChecksums(n)
 		for _, p := range r.hostLast(n.places) {
 			if err = r.raise(n, p); err != nil {
 				break
@@ -89,7 +90,20 @@ func (r *run) hostLast(places []state.Place) []state.Place {
 
 // bear makes the links, the outer ends' place by place, and lists the ops that were tried.
 func (r *run) bear(ops []int, n *nursery) (tried []int, err error) {
-	places, in := r.byPlace(ops)
+	isTunnel := func(i int) bool { l, _ := r.wave[i].After.(state.Link); return l.Type == state.VXLAN }
+	for _, i := range ops {
+		if !isTunnel(i) {
+			continue
+		}
+		if err := r.ctx.Err(); err != nil {
+			return tried, err
+		}
+		tried = append(tried, i)
+		if err := r.bearTunnel(i, n); err != nil || r.failing(n) {
+			return tried, err
+		}
+	}
+	places, in := r.byPlace(slices.DeleteFunc(slices.Clone(ops), isTunnel))
 	for _, p := range places {
 		open, err := r.at(p)
 		if err != nil {
@@ -281,7 +295,7 @@ func (r *run) raise(n *nursery, p state.Place) error {
 			b.end()
 			add(m.op)
 		}
-		if l.Master != "" && (l.Hairpin || l.Isolated) {
+		if l.Master != "" && (l.Hairpin || l.Isolated || l.Quiet) {
 			portFlags(b, l)
 			add(m.op)
 		}

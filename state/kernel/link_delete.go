@@ -70,6 +70,27 @@ func (r *run) deleteIn(open *place, ops []int) error {
 	return nil
 }
 
+// deleteLinks deletes the links with these names together, as far as they are there.
+func (p *place) deleteLinks(names []string, group uint32) error {
+	b := &batch{}
+	for _, name := range names {
+		delete(p.index, name)
+		change(b, name, 0, 0)
+		b.u32(unix.IFLA_GROUP, group)
+		b.end()
+	}
+	results, err := p.conn.send(noCancel, b)
+	if err != nil {
+		return err
+	}
+	for _, e := range results {
+		if e != nil && !isAny(e, absent...) {
+			return e
+		}
+	}
+	return p.deleteGroup(group)
+}
+
 // deleteGroup deletes all links of the group at once.
 func (p *place) deleteGroup(group uint32) error {
 	b := &batch{}

@@ -30,6 +30,8 @@ type link struct {
 	noIPv6        bool
 	hairpin       bool
 	isolated      bool
+	quiet         bool
+	tunnel        state.Tunnel
 
 	// Whose it is, see held.sort.
 	owner state.Owner
@@ -99,17 +101,32 @@ func (l *link) parseInfo(b []byte) {
 		switch typ {
 		case unix.IFLA_INFO_KIND:
 			l.kind = linkType(data)
+		case unix.IFLA_INFO_DATA:
+			if l.kind == state.VXLAN { // which is said before
+				l.parseTunnel(data)
+			}
 		case unix.IFLA_INFO_SLAVE_DATA:
-			attrs(data, func(typ uint16, data []byte) {
-				switch typ {
-				case unix.IFLA_BRPORT_MODE:
-					l.hairpin = number(data) != 0
-				case unix.IFLA_BRPORT_ISOLATED:
-					l.isolated = number(data) != 0
-				}
-			})
+			l.parsePort(data)
 		}
 	})
+}
+
+// parsePort reads the flags of a bridge's port.
+func (l *link) parsePort(b []byte) {
+	var told, spoken int // floods and learning that are off; whether neighbors are spoken for
+	attrs(b, func(typ uint16, data []byte) {
+		switch typ {
+		case unix.IFLA_BRPORT_MODE:
+			l.hairpin = number(data) != 0
+		case unix.IFLA_BRPORT_ISOLATED:
+			l.isolated = number(data) != 0
+		case unix.IFLA_BRPORT_LEARNING, unix.IFLA_BRPORT_UNICAST_FLOOD, unix.IFLA_BRPORT_MCAST_FLOOD, unix.IFLA_BRPORT_BCAST_FLOOD:
+			told += int(1 - number(data))
+		case unix.IFLA_BRPORT_NEIGH_SUPPRESS:
+			spoken = int(number(data))
+		}
+	})
+	l.quiet = told == 4 && spoken == 1
 }
 
 // linkType spares an allocation for the types that are most of what there is.
@@ -119,6 +136,8 @@ func linkType(b []byte) state.LinkType {
 		return state.Veth
 	case string(state.Bridge):
 		return state.Bridge
+	case string(state.VXLAN):
+		return state.VXLAN
 	default:
 		return state.LinkType(text)
 	}
@@ -168,7 +187,10 @@ func (l *link) object(p state.Place, on *held, stack string) state.Object {
 		HalfMade: l.alias == "" || l.group != state.LinkGroup(stack),
 	}
 	if l.master != 0 {
-		o.Hairpin, o.Isolated = l.hairpin, l.isolated
+		o.Hairpin, o.Isolated, o.Quiet = l.hairpin, l.isolated, l.quiet
+	}
+	if l.kind == state.VXLAN {
+		o.Tunnel = l.tunnel
 	}
 	return o
 }

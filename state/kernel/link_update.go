@@ -32,14 +32,22 @@ func (r *run) updateLink(before, after state.Link) error {
 	if err := r.changes(b, open, before, after, all); err != nil {
 		return err
 	}
-	if after.Master != "" && (all || before.Master != after.Master || before.Hairpin != after.Hairpin || before.Isolated != after.Isolated) {
+	if after.Master != "" && (all || before.Master != after.Master || before.Hairpin != after.Hairpin || before.Isolated != after.Isolated || before.Quiet != after.Quiet) {
 		portFlags(b, after)
+	}
+	if after.Type == state.VXLAN && (all || before.Tunnel.Local != after.Tunnel.Local || before.Tunnel.Learning != after.Tunnel.Learning) {
+		changeTunnel(b, after)
 	}
 	if err := open.conn.one(r.ctx, b); err != nil {
 		return err
 	}
 	if all || before.NoIPv6 != after.NoIPv6 {
 		if err := r.switchIPv6(after); err != nil {
+			return err
+		}
+	}
+	if after.Type == state.VXLAN && (all || before.Tunnel.Checksums != after.Tunnel.Checksums) {
+		if err := r.switchChecksums(after); err != nil {
 			return err
 		}
 	}

@@ -135,6 +135,12 @@ func portFlags(b *batch, l state.Link) {
 		b.nest(unix.IFLA_INFO_SLAVE_DATA, func() {
 			b.u8(unix.IFLA_BRPORT_MODE, bit(l.Hairpin))
 			b.u8(unix.IFLA_BRPORT_ISOLATED, bit(l.Isolated))
+			if l.Quiet || l.Type == state.VXLAN {
+				for _, flag := range []uint16{unix.IFLA_BRPORT_LEARNING, unix.IFLA_BRPORT_UNICAST_FLOOD, unix.IFLA_BRPORT_MCAST_FLOOD, unix.IFLA_BRPORT_BCAST_FLOOD} {
+					b.u8(flag, bit(!l.Quiet))
+				}
+				b.u8(unix.IFLA_BRPORT_NEIGH_SUPPRESS, bit(l.Quiet))
+			}
 		})
 	})
 	b.end()

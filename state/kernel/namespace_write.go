@@ -82,6 +82,9 @@ func (r *run) deleteNamespaces(ops []int) error {
 	if err := r.watchDoomed(ops); err != nil {
 		return err
 	}
+	if err := r.deleteAbroad(ops); err != nil {
+		return err
+	}
 	for part := range slices.Chunk(ops, batchSize) {
 		if err := r.ctx.Err(); err != nil {
 			return err

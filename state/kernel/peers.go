@@ -20,10 +20,10 @@ type end struct {
 	index int32
 }
 
-// hasRemotePeer reports that a veth pair leads out of the namespace.
+// hasRemotePeer reports that a veth pair or a tunnel leads out of the namespace.
 func hasRemotePeer(links []link) bool {
 	for i := range links {
-		if links[i].kind == state.Veth && links[i].netnsid >= 0 {
+		if links[i].netnsid >= 0 && (links[i].kind == state.Veth || links[i].kind == state.VXLAN) {
 			return true
 		}
 	}
@@ -131,7 +131,7 @@ func (m *matchmaker) pair(r *reading) error {
 	var numbers map[int32]int32 // asked for once, if at all
 	for i := range r.on.links {
 		l := &r.on.links[i]
-		if l.kind != state.Veth || m.peers[end{r, l.index}] != (state.End{}) {
+		if l.kind != state.Veth && l.kind != state.VXLAN || m.peers[end{r, l.index}] != (state.End{}) {
 			continue
 		}
 		if r != m.host && l.netnsid >= 0 && r.nsid >= 0 && numbers == nil {
@@ -139,6 +139,10 @@ func (m *matchmaker) pair(r *reading) error {
 			if numbers, err = m.host.conn.numbers(m.ctx, r.nsid); err != nil {
 				return err
 			}
+		}
+		if l.kind == state.VXLAN {
+			l.tunnel.Underlay = m.underlay(r, l, numbers)
+			continue
 		}
 		m.join(r, l, m.otherSide(r, l, numbers))
 	}

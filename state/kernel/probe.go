@@ -16,6 +16,7 @@ import (
 var option = map[state.Feature]string{
 	state.FeatureBridge:   "CONFIG_BRIDGE",
 	state.FeatureVeth:     "CONFIG_VETH",
+	state.FeatureVXLAN:    "CONFIG_VXLAN",
 	state.FeatureNftables: "CONFIG_NF_TABLES and CONFIG_NF_TABLES_INET",
 	state.FeatureNAT:      "CONFIG_NFT_NAT and CONFIG_NFT_MASQ",
 }
@@ -82,6 +83,9 @@ func (k *Kernel) try(ctx context.Context, f state.Feature) error {
 		newBridge(b, l, 0)
 	case state.Veth:
 		newVeth(b, l, state.Link{Name: "probe-peer"}, 0, [2]uint32{}, -1)
+	case state.VXLAN:
+		l.Tunnel = state.Tunnel{VNI: 1, Port: state.VXLANPort}
+		newVXLAN(b, l, 0, -1)
 	default:
 		return fmt.Errorf("%q is not a feature that can be tried: %w", f, errors.ErrUnsupported)
 	}

@@ -66,6 +66,43 @@ func (r *run) watchDoomed(ops []int) error {
 	return nil
 }
 
+// deleteAbroad deletes at once what the kernel would take its time for, and nobody could
+// wait for: links in namespaces that stay, whose other ends go; and tunnels, which hold
+// their VNI in another namespace until they are gone.
+func (r *run) deleteAbroad(ops []int) error {
+	dying := map[state.Place]bool{}
+	for _, i := range ops {
+		dying[state.Netns(r.wave[i].Key.Name)] = true
+	}
+	names := map[state.Place][]string{}
+	var places []state.Place
+	for _, i := range ops {
+		for _, o := range r.wave[i].Along {
+			l, ok := o.(state.Link)
+			if !ok || l.Place == state.Host || dying[l.Place] && l.Type != state.VXLAN {
+				continue
+			}
+			if names[l.Place] == nil {
+				places = append(places, l.Place)
+			}
+			names[l.Place] = append(names[l.Place], l.Name)
+		}
+	}
+	for _, p := range places {
+		open, err := r.at(p)
+		if isAny(err, unix.ENOENT) || errors.Is(err, errNotNetns) {
+			continue
+		}
+		if err == nil {
+			err = open.deleteLinks(names[p], state.DoomedGroup(r.stack))
+		}
+		if err != nil {
+			return fmt.Errorf("deleting links %s in %s: %w", strings.Join(names[p], ", "), p, err)
+		}
+	}
+	return nil
+}
+
 // listen subscribes to what happens to the host's links.
 func (k *Kernel) listen() error {
 	if k.doomed.monitor != nil {

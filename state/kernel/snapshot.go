@@ -250,8 +250,12 @@ func (k *Kernel) readNamespace(ctx context.Context, name string, host *conn) (_ 
 	return r, "", err
 }
 
-// readFilter reads the rulesets of the namespace that the calling thread is in.
+// readFilter reads the rulesets of the namespace that the calling thread is in, and what
+// else can only be read from inside.
 func (k *Kernel) readFilter(nsfd int, r *reading) error {
+	if err := r.readChecksums(); err != nil {
+		return err
+	}
 	rulesets, err := readRulesets(nsfd, r.place, k.stack)
 	r.objects = append(r.objects, rulesets...)
 	return err
@@ -297,5 +301,5 @@ func (k *Kernel) readTables(ctx context.Context, r *reading, live *Live) error {
 	for _, n := range neighbors {
 		add(n.object(r.place, &r.on))
 	}
-	return nil
+	return r.readForwardings(ctx)
 }

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// writeTables runs the ops on addresses, routes, rules and neighbors: all of a place with
+// writeTables runs the ops on addresses, routes, rules, neighbors and forwarding entries: all of a place with
 // as few system calls as there can be.
 func (r *run) writeTables(ops []int) error {
 	places, in := r.byPlace(ops)
@@ -68,6 +68,8 @@ func (k *Kernel) tableRequest(ctx context.Context, b *batch, open *place, op sta
 		return k.writeRoute(ctx, b, open, op)
 	case state.Neighbor:
 		return k.writeNeighbor(ctx, b, open, op)
+	case state.FDB:
+		return k.writeFDB(ctx, b, open, op)
 	case state.Rule:
 		k.writeRule(b, op)
 		return nil
