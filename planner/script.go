@@ -113,7 +113,7 @@ func (s *script) namespace(op state.Op, n state.Namespace) {
 		s.line("ip netns add %s", name)
 		s.line("ip -n %s link set dev lo up%s", name, marks(n.Mark))
 	case state.Update:
-		s.line("ip -n %s link set dev lo%s", name, marks(n.Mark))
+		s.line("ip -n %s link set dev lo up%s", name, marks(n.Mark))
 	case state.Delete:
 		s.line("ip netns del %s", name)
 		s.await(op)

@@ -6,6 +6,8 @@ type Namespace struct {
 	// Name is the file's name in the netns directory.
 	Name string
 	Mark Owner
+	// LoDown: somebody took lo down. Never wanted.
+	LoDown bool
 }
 
 // NamespaceKey is the key of the namespace called name.
@@ -23,5 +25,7 @@ func (n Namespace) Needs() []Key { return nil }
 // Inside is nothing.
 func (n Namespace) Inside() []Key { return nil }
 
-// Attrs shows the mark, which can be rewritten in place (state mv).
-func (n Namespace) Attrs() []Attr { return []Attr{markAttr(n.Mark)} }
+// Attrs shows the mark, which can be rewritten in place (state mv), and what lo is like.
+func (n Namespace) Attrs() []Attr {
+	return []Attr{markAttr(n.Mark), boolAttr("lo_up", !n.LoDown).quiet()}
+}

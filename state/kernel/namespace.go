@@ -26,15 +26,17 @@ func (k *Kernel) netnsNames() ([]string, error) {
 	return names, nil
 }
 
-// spaceOwner tells whose the namespace with these links is, by the mark on its lo.
-func (k *Kernel) spaceOwner(links []link) (owner state.Owner, ours bool) {
+// readSpace makes a namespace of its links, and tells by the mark on its lo whose it is.
+func (k *Kernel) readSpace(name string, links []link) (n state.Namespace, ours bool) {
+	n.Name = name
 	for i := range links {
 		if links[i].index == loopbackIndex {
 			owner, marked := state.ParseMark(links[i].alias)
-			return owner, marked && owner.Stack == k.stack
+			n.Mark, n.LoDown = owner, !links[i].up
+			return n, marked && owner.Stack == k.stack
 		}
 	}
-	return state.Owner{}, false
+	return n, false
 }
 
 // whose asks a namespace for its owner.
@@ -49,7 +51,8 @@ func (k *Kernel) whose(fd int) (owner state.Owner, ours bool, err error) {
 		}
 		defer c.close()
 		links, err := c.links(noCancel)
-		owner, ours = k.spaceOwner(links)
+		n, mine := k.readSpace("", links)
+		owner, ours = n.Mark, mine
 		return err
 	})
 	return owner, ours, err
@@ -110,7 +113,7 @@ func (k *Kernel) makeNamespace(n state.Namespace) (*conn, uint64, error) {
 
 // nameNamespace marks the namespace of the calling thread and mounts it on its name.
 func (k *Kernel) nameNamespace(c *conn, n state.Namespace) (uint64, error) {
-	if err := k.markSpace(c, n.Mark); err != nil {
+	if err := k.markSpace(c, n); err != nil {
 		return 0, err
 	}
 	fd, err := openNetns(threadNetns)
@@ -160,11 +163,16 @@ func (k *Kernel) dropNamespace(name string) error {
 	return nil
 }
 
-// markSpace puts the mark on the namespace's lo, and brings lo up.
-func (k *Kernel) markSpace(c *conn, mark state.Owner) error {
+// markSpace puts the mark on the namespace's lo, and brings lo up (or down, to put back
+// what was there).
+func (k *Kernel) markSpace(c *conn, n state.Namespace) error {
+	var flags uint32 = unix.IFF_UP
+	if n.LoDown {
+		flags = 0
+	}
 	b := &batch{}
-	b.request(unix.RTM_SETLINK, 0, ifinfo(loopbackIndex, unix.IFF_UP, unix.IFF_UP))
-	marks(&b.message, mark)
+	b.request(unix.RTM_SETLINK, 0, ifinfo(loopbackIndex, flags, unix.IFF_UP))
+	marks(&b.message, n.Mark)
 	b.end()
 	if err := c.one(noCancel, b); err != nil {
 		return fmt.Errorf("marking lo: %w", err)

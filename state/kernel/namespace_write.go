@@ -53,7 +53,7 @@ func (r *run) updateNamespaces(ops []int) error {
 			continue
 		}
 		if err == nil {
-			err = r.markSpace(open.conn, n.Mark)
+			err = r.markSpace(open.conn, n)
 		}
 		r.report(i, err)
 		if r.first != nil {

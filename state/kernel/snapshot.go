@@ -234,12 +234,12 @@ func (k *Kernel) readNamespace(ctx context.Context, name string, host *conn) (_ 
 	if r.on.links, err = r.conn.links(ctx); err != nil {
 		return nil, "", err
 	}
-	owner, ours := k.spaceOwner(r.on.links)
+	space, ours := k.readSpace(name, r.on.links)
 	if !ours {
-		return nil, foreignSpace(owner), nil
+		return nil, foreignSpace(space.Mark), nil
 	}
-	r.on.space = owner
-	r.objects = append(r.objects, state.Namespace{Name: name, Mark: owner})
+	r.on.space = space.Mark
+	r.objects = append(r.objects, space)
 	if err := k.readTables(ctx, r, nil); err != nil {
 		return nil, "", err
 	}
