@@ -78,7 +78,7 @@ func (f *flow) sandboxPlace(name string) (state.Place, error) {
 			}
 		case state.Namespace:
 			known = append(known, string(o.Mark.Address))
-			if slices.Contains([]string{string(o.Mark.Address), o.Name}, name) {
+			if slices.Contains([]string{string(o.Mark.Address), o.Name, strings.TrimPrefix(o.Name, f.stack+"-")}, name) {
 				found[state.Netns(o.Name)] = o.Mark.Address
 			}
 		}

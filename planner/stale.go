@@ -67,6 +67,9 @@ func CheckStale(p *Plan, live state.World) error {
 			}
 		}
 	}
+	for _, k := range live.Keys() {
+		note(goesUnseen(k, live[k], replaced))
+	}
 	if first == nil {
 		return nil
 	}
@@ -97,6 +100,20 @@ func staleNew(k state.Key, live state.World) *StaleError {
 		return &StaleError{Key: k, What: "is there now (" + f.What + ")"}
 	}
 	return &StaleError{Key: k, What: "is there now"}
+}
+
+// goesUnseen finds an object that came after the plan was made into something that the plan
+// deletes: it would go along, and nobody was shown that.
+func goesUnseen(k state.Key, o state.Object, deleted map[state.Key]bool) *StaleError {
+	if _, foreign := o.(state.Foreign); foreign || deleted[k] {
+		return nil
+	}
+	for _, holder := range o.Inside() {
+		if deleted[holder] {
+			return &StaleError{Key: k, What: "is there now, and would go with " + holder.String()}
+		}
+	}
+	return nil
 }
 
 // stale compares an object that was there, in both directions: an attribute may be new.
