@@ -190,26 +190,24 @@ func (f *flow) evaluate() error {
 	})
 }
 
-// expand lowers what is wanted to objects, and finds the settings of what was wanted
-// before: nothing in the kernel tells that they are ours.
+// expand lowers what is wanted to objects.
 func (f *flow) expand() error {
 	return f.timed("expand into objects", func() (err error) {
 		f.want, err = drivers.Expand(f.stack, f.host, drivers.RecordsOf(f.topology), registry.All())
-		if err != nil {
-			return err
-		}
-		f.outdated = f.findOutdated()
-		return nil
+		return err
 	})
 }
 
 // probe checks that the kernel has what the wanted objects need, and reads the settings
-// among them, which are not in a snapshot.
+// among them, which are not in a snapshot, and those of what was wanted before: nothing in
+// the kernel tells that they are ours. A destroy needs them too: those on the host are set
+// back, and those in namespaces are set again if it fails.
 func (f *flow) probe(ctx context.Context) error {
 	return f.timed("probe the kernel", func() error {
 		if err := f.kernel.Probe(ctx, state.Features(f.want)); err != nil {
 			return err
 		}
+		f.outdated = f.findOutdated()
 		if err := f.kernel.ReadSysctls(ctx, f.live.World, f.want, f.outdated); err != nil {
 			return err
 		}
