@@ -51,7 +51,7 @@ func linkDetails(l state.Link) string {
 	if l.Master != "" {
 		parts = append(parts, "port of "+l.Master)
 	}
-	if l.MTU != 0 {
+	if l.MTU != 0 && l.MTU != state.EthernetMTU {
 		parts = append(parts, "mtu "+strconv.Itoa(l.MTU))
 	}
 	if !l.MAC.IsZero() {

@@ -200,7 +200,8 @@ func (s *script) rule(op state.Op, r state.Rule) {
 
 func (s *script) neighbor(op state.Op, n state.Neighbor) {
 	if op.Action == state.Delete {
-		s.line("%s neighbor del %s dev %s", ip(n.Place), n.IP, shell(n.Link))
+		// The kernel takes a link's neighbors along with its last address of the family.
+		s.line("%s neighbor del %s dev %s 2>/dev/null || :", ip(n.Place), n.IP, shell(n.Link))
 		return
 	}
 	s.line("%s neighbor replace %s lladdr %s dev %s nud permanent", ip(n.Place), n.IP, n.MAC, shell(n.Link))

@@ -34,15 +34,20 @@ type machine struct {
 
 func newMachine(t *testing.T) *machine {
 	m := &machine{Host: kerneltest.NewHost(t), t: t}
-	var err error
-	if m.k, err = kernel.Open(kernel.Config{Stack: drivertest.Stack}); err != nil {
-		t.Fatal(err)
-	}
+	m.open()
 	t.Cleanup(func() {
 		m.k.Close()
 		m.Sh("umount -l /run/netns 2>/dev/null || :; rmdir /run/netns /etc/netns 2>/dev/null || :")
 	})
 	return m
+}
+
+func (m *machine) open() {
+	m.t.Helper()
+	var err error
+	if m.k, err = kernel.Open(kernel.Config{Stack: drivertest.Stack}); err != nil {
+		m.t.Fatal(err)
+	}
 }
 
 // live is what there is, with the settings that the worlds know.
@@ -90,6 +95,11 @@ func (m *machine) script(p *planner.Plan) {
 	if err := os.WriteFile(file, []byte(text.String()), 0o700); err != nil {
 		m.t.Fatal(err)
 	}
+	// A namespace that somebody has a socket in outlives its name.
+	if err := m.k.Close(); err != nil {
+		m.t.Fatal(err)
+	}
+	defer m.open()
 	if out, err := m.Try("sh", file); err != nil {
 		m.t.Fatalf("%v\n%s\n%s", err, out, text.String())
 	}
