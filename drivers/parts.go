@@ -15,9 +15,18 @@ import (
 func Inner(n state.Network, e Attached, outer state.End) state.Link {
 	return state.Link{
 		Place: e.In.Place(), Name: e.Interface, Mark: e.Mark, Type: state.Veth,
-		MTU: n.MTU, MAC: e.MAC, Up: true, NoIPv6: !e.IPv6.IsValid(),
+		MTU: MTU(n), MAC: e.MAC, Up: true, NoIPv6: !e.IPv6.IsValid(),
 		Peer: outer, Second: true,
 	}
+}
+
+// MTU is that of the network's links. It is always said, so that taking `mtu` out of a
+// configuration sets them back.
+func MTU(n state.Network) int {
+	if n.MTU == 0 {
+		return state.EthernetMTU
+	}
+	return n.MTU
 }
 
 // OuterMAC is the address of the other end: that of the sandbox's end with a first byte

@@ -10,6 +10,10 @@ const (
 	VXLAN  LinkType = "vxlan"
 )
 
+// EthernetMTU is what the kernel gives new bridges and veths (ETH_DATA_LEN of
+// linux/if_ether.h). Plans mention it only where it changes.
+const EthernetMTU = 1500
+
 // Link is a network interface that we made. Both ends of a veth pair are Links; the one
 // with MadeBy is born with the other.
 type Link struct {
@@ -19,7 +23,8 @@ type Link struct {
 	// Mark is written to ifalias; the stack's link group goes on with creation.
 	Mark Owner
 	Type LinkType
-	// MTU in bytes; 0: the kernel's.
+	// MTU in bytes; 0: whatever it is now. Drivers set EthernetMTU where nothing is asked
+	// for: a link that was made with another one would keep it otherwise.
 	MTU int
 	// MAC; zero: the kernel's. Always set on what we make: udev rewrites a MAC that the
 	// kernel chose (systemd's MACAddressPolicy=persistent), and a bridge without one takes
@@ -104,7 +109,9 @@ func (l Link) Attrs() []Attr {
 	attrs := make([]Attr, 0, 10)
 	attrs = append(attrs, strAttr("type", string(l.Type)).fixed())
 	if l.MTU != 0 {
-		attrs = append(attrs, intAttr("mtu", l.MTU))
+		mtu := intAttr("mtu", l.MTU)
+		mtu.Quiet = l.MTU == EthernetMTU
+		attrs = append(attrs, mtu)
 	}
 	if !l.MAC.IsZero() {
 		attrs = append(attrs, strAttr("mac", l.MAC.String()))

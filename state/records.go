@@ -38,7 +38,7 @@ type Network struct {
 	Internal bool
 	// NoIPv4 and IPv6 say which families get automatic subnets.
 	NoIPv4, IPv6 bool
-	// MTU in bytes; 0: the kernel's.
+	// MTU in bytes; 0: what the kernel gives new links.
 	MTU int
 	// VNIs are the VXLAN network identifiers of a network of tunnels: the first is that of
 	// its first IPv4 and its first IPv6 subnet, and so on.

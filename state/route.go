@@ -90,9 +90,10 @@ func (r Route) Attrs() []Attr {
 		attrs = append(attrs, strAttr("via", addrText(r.Via)))
 	}
 	attrs = append(attrs, strAttr("dev", r.Dev))
-	if r.Src.IsValid() {
-		attrs = append(attrs, strAttr("src", r.Src.String()))
-	}
+	// The kernel tells only of a source that was asked for, so none is a value too.
+	src := strAttr("src", addrText(r.Src))
+	src.Quiet = !r.Src.IsValid()
+	attrs = append(attrs, src)
 	return append(attrs, boolAttr("on_link", r.OnLink).quiet())
 }
 

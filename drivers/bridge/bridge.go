@@ -68,7 +68,7 @@ func (n network) device() []state.Object {
 	}
 	objects := append([]state.Object{state.Link{
 		Place: state.Host, Name: n.Device, Mark: n.Mark, Type: state.Bridge,
-		MTU: n.MTU, MAC: n.mac(), Up: true, NoIPv6: !n.hasIPv6(), Guard: n.guard(),
+		MTU: drivers.MTU(n.Network), MAC: n.mac(), Up: true, NoIPv6: !n.hasIPv6(), Guard: n.guard(),
 	}}, n.addresses()...)
 	if n.hasIPv6() {
 		// The bridge is a router's interface: an endpoint must not be able to hand it routes.

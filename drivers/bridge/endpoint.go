@@ -21,7 +21,7 @@ func (n network) address(ip netip.Addr, bits int) state.IPAddress {
 func (n network) endpoint(e drivers.Attached) []state.Object {
 	port := state.Link{
 		Place: state.Host, Name: e.HostInterface, Mark: e.Mark, Type: state.Veth,
-		MTU: n.MTU, MAC: drivers.OuterMAC(e.MAC), Up: true, NoIPv6: true,
+		MTU: drivers.MTU(n.Network), MAC: drivers.OuterMAC(e.MAC), Up: true, NoIPv6: true,
 		Master: n.Device, Hairpin: n.Hairpin, Isolated: !n.ICC,
 		Peer:  state.End{Place: e.In.Place(), Name: e.Interface},
 		Guard: n.guard(),
