@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/cnmctl/cnmctl/drivers"
+	"github.com/cnmctl/cnmctl/drivers/registry"
 	"github.com/cnmctl/cnmctl/planner"
 	"github.com/cnmctl/cnmctl/spec"
 	"github.com/cnmctl/cnmctl/state"
@@ -151,7 +153,27 @@ func (f *flow) move(moves []spec.Move) (planner.Options, error) {
 		}
 	}
 	f.want = planner.Rename(f.before, moves)
-	return planner.Options{Stack: f.stack, Moves: moves}, nil
+	return planner.Options{Stack: f.stack, Moves: moves}, f.rewriteShared()
+}
+
+// rewriteShared wants the new names in what is made of several blocks (the firewall's
+// table, hosts files) too. What is not as the records say stays so, for a plan to show.
+func (f *flow) rewriteShared() error {
+	was, err := drivers.Expand(f.stack, f.host, recordsIn(f.before), registry.All())
+	if err != nil {
+		return err
+	}
+	will, err := drivers.Expand(f.stack, f.host, recordsIn(f.want), registry.All())
+	if err != nil {
+		return err
+	}
+	for k, o := range will {
+		shared := k.Kind == state.KindRuleset || k.Kind == state.KindFile
+		if live := f.before[k]; shared && live != nil && was[k] != nil && state.Compare(was[k], live).Same() {
+			f.want[k] = o
+		}
+	}
+	return nil
 }
 
 // forget makes the world wanted in which blocks are nobody's.

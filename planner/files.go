@@ -38,5 +38,13 @@ func (d *diff) delta(n *node) state.Delta {
 			return d.contents.compare(want, live)
 		}
 	}
-	return state.Compare(n.want, n.live)
+	delta := state.Compare(n.want, n.live)
+	if delta.Replace && len(d.moved) > 0 && !state.Compare(n.want, renameObject(n.live, d.moved)).Replace {
+		// A reference to a block that has another name now still leads to the same block.
+		delta.Replace = false
+		for i := range delta.Fields {
+			delta.Fields[i].Fixed = false
+		}
+	}
+	return delta
 }
