@@ -86,6 +86,8 @@ func recordsIn(w state.World) drivers.Records {
 	var r drivers.Records
 	for _, k := range w.Keys() {
 		switch o := w[k].(type) {
+		case state.HostRecord:
+			r.Hosts = append(r.Hosts, o)
 		case state.Network:
 			r.Networks = append(r.Networks, o)
 		case state.Sandbox:

@@ -45,12 +45,23 @@ type Traits struct {
 	Links bool
 	// HostLinks: each endpoint has an interface on the host too, which needs a name.
 	HostLinks bool
+	// Tunnels: each subnet has a VXLAN network identifier, the first ones of both families
+	// one together.
+	Tunnels bool
+	// WayOut is the driver of the network by which the endpoints' sandboxes get out, when
+	// they have no other way; "" for networks that are a way out themselves, or need none.
+	WayOut string
 }
 
 // View is what a driver sees of the world when it expands one network.
 type View struct {
 	Stack   string
 	Network state.Network
+	// Host is the name of this host, Hosts are all that are known, in order of name.
+	Host  string
+	Hosts []state.HostRecord
+	// Away are the endpoints that are attached on other hosts, in order of address.
+	Away []Away
 	// Endpoints are those of the network that are attached to a sandbox of this host, in
 	// order of address.
 	Endpoints []Attached
@@ -60,6 +71,12 @@ type View struct {
 type Attached struct {
 	state.Endpoint
 	In state.Sandbox
+}
+
+// Away is an endpoint that is attached on another host.
+type Away struct {
+	state.Endpoint
+	Host string
 }
 
 // Expansion is what a driver answers: objects of its own, its share of the stack's

@@ -1,6 +1,7 @@
 package drivers
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -11,6 +12,7 @@ import (
 
 // Records are all of a stack's networks, sandboxes and endpoints, validated and allocated.
 type Records struct {
+	Hosts     []state.HostRecord
 	Networks  []state.Network
 	Sandboxes []state.Sandbox
 	Endpoints []state.Endpoint
@@ -19,6 +21,9 @@ type Records struct {
 // RecordsOf are the records of a topology.
 func RecordsOf(t *spec.Topology) Records {
 	var r Records
+	for _, h := range t.Hosts {
+		r.Hosts = append(r.Hosts, h.Record())
+	}
 	for _, n := range t.Networks {
 		r.Networks = append(r.Networks, n.Network)
 	}
@@ -64,6 +69,8 @@ func Expand(stack, host string, records Records, all []Driver) (state.World, err
 // expander is the records indexed, and the world as far as it is made.
 type expander struct {
 	stack     string
+	host      string
+	hosts     []state.HostRecord // in order of name
 	networks  []*network
 	sandboxes []state.Sandbox
 	endpoints []state.Endpoint
@@ -82,7 +89,7 @@ type network struct {
 	global   bool
 	offers   map[state.Address]Offer
 	// away are endpoints attached on other hosts, which a global network reaches.
-	away []state.Endpoint
+	away []Away
 }
 
 // sandbox is a sandbox of this host with its endpoints, in order of the network's name.
@@ -100,6 +107,8 @@ type attachment struct {
 func newExpander(stack, host string, r Records) *expander {
 	x := &expander{
 		stack:     stack,
+		host:      host,
+		hosts:     slices.SortedFunc(slices.Values(r.Hosts), func(a, b state.HostRecord) int { return cmp.Compare(a.Name, b.Name) }),
 		sandboxes: r.Sandboxes,
 		endpoints: sortedBy(r.Endpoints, func(e state.Endpoint) state.Address { return e.Mark.Address }),
 		byNetwork: make(map[state.Address]*network, len(r.Networks)),
@@ -125,12 +134,16 @@ func newExpander(stack, host string, r Records) *expander {
 
 // attach hands each endpoint to its network and its sandbox.
 func (x *expander) attach() {
+	hostOf := make(map[state.Address]string, len(x.sandboxes))
+	for _, s := range x.sandboxes {
+		hostOf[s.Mark.Address] = s.Host
+	}
 	for _, e := range x.endpoints {
 		n, s := x.byNetwork[e.Network], x.bySandbox[e.Sandbox]
 		switch {
 		case n == nil || e.Sandbox == "":
 		case s == nil:
-			n.away = append(n.away, e)
+			n.away = append(n.away, Away{e, hostOf[e.Sandbox]})
 		default:
 			a := Attached{Endpoint: e, In: s.Sandbox}
 			n.attached = append(n.attached, a)
@@ -149,7 +162,12 @@ func (x *expander) expandNetwork(n *network, all []Driver) error {
 		return fmt.Errorf("this cnmctl has no driver %q", n.Driver)
 	}
 	n.global = all[i].Traits().Global
-	made, err := all[i].Expand(View{Stack: x.stack, Network: n.Network, Endpoints: n.attached})
+	if !n.global && len(n.attached) == 0 && len(n.away) > 0 {
+		return nil // it is on the hosts where it has endpoints
+	}
+	made, err := all[i].Expand(View{
+		Stack: x.stack, Host: x.host, Hosts: x.hosts, Network: n.Network, Endpoints: n.attached, Away: n.away,
+	})
 	if err != nil {
 		return err
 	}
@@ -172,11 +190,21 @@ func (x *expander) add(objects ...state.Object) error {
 }
 
 // addRecords adds what is in the store: every record of the stack, and a claim for each
-// address that a network or endpoint holds.
+// address and VNI that a network or endpoint holds.
 func (x *expander) addRecords() error {
+	for _, h := range x.hosts {
+		if err := x.add(h); err != nil {
+			return err
+		}
+	}
 	for _, n := range x.networks {
 		if err := x.add(n.Network); err != nil {
 			return err
+		}
+		for _, vni := range n.VNIs {
+			if err := x.add(state.Claim{VNI: vni, Mark: n.Mark}); err != nil {
+				return err
+			}
 		}
 		for _, s := range n.Subnets {
 			if !s.Gateway.IsValid() {

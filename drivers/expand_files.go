@@ -107,7 +107,7 @@ func (n *network) writeNames(b *strings.Builder) {
 	}
 	if n.global {
 		for _, e := range n.away {
-			n.writeLines(b, e)
+			n.writeLines(b, e.Endpoint)
 		}
 	}
 }
@@ -138,7 +138,7 @@ func (n *network) writeLines(b *strings.Builder, e state.Endpoint) {
 func ownLines(s *sandbox) string {
 	var b strings.Builder
 	for _, a := range s.attached {
-		if a.isolated() {
+		if a.isolated() && !a.Implied {
 			a.network.writeLines(&b, a.Endpoint)
 		}
 	}
@@ -157,7 +157,7 @@ func (s *sandbox) writeHostname(b *strings.Builder) {
 	before := b.Len()
 	for _, a := range s.attached {
 		for _, p := range []netip.Prefix{a.IPv4, a.IPv6} {
-			if p.IsValid() {
+			if p.IsValid() && !a.Implied {
 				b.WriteString(p.Addr().String() + "\t" + s.Hostname + "\n")
 			}
 		}

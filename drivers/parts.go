@@ -2,6 +2,7 @@ package drivers
 
 import (
 	"fmt"
+	"hash/fnv"
 	"net/netip"
 	"slices"
 
@@ -40,6 +41,22 @@ func OuterMAC(inner state.MAC) state.MAC {
 		outer[0] = second
 	}
 	return outer
+}
+
+// GatewayMAC is that of the bridge with the network's gateways: by libnetwork's rule made
+// of the gateway's address, so that it differs from that of every endpoint, and is the same
+// everywhere; without an IPv4 gateway, of the seed.
+func GatewayMAC(n state.Network, seed string) state.MAC {
+	for _, s := range n.Subnets {
+		if s.Gateway.Is4() {
+			b := s.Gateway.As4()
+			return state.MAC{0x02, 0x42, b[0], b[1], b[2], b[3]}
+		}
+	}
+	h := fnv.New32a()
+	h.Write([]byte(seed))
+	sum := h.Sum(nil)
+	return state.MAC{0x02, 0x43, sum[0], sum[1], sum[2], sum[3]}
 }
 
 // Addresses are the endpoint's own, on its interface.

@@ -38,7 +38,7 @@ func Validate(t *spec.Topology, all []Driver) hcl.Diagnostics {
 		v := sandboxValidator{Sandbox: s, endpoints: in[s.Mark.Address], onHost: onHost[s.Mark.Address]}
 		diags = append(diags, v.run()...)
 	}
-	return diags
+	return append(diags, validateHosts(t, all)...)
 }
 
 func validateSysctls(m map[string]string, d spec.Decl, check func(string) error) hcl.Diagnostics {

@@ -26,12 +26,15 @@ func NewAllocator(traits map[string]drivers.Traits, held Held) *Allocator {
 	return &Allocator{traits: traits, held: held}
 }
 
-// Networks fills in subnets, gateways and names of devices.
+// Networks fills in subnets, VNIs, gateways and names of devices, and adds the networks that
+// others need.
 func (a *Allocator) Networks(t *spec.Topology) hcl.Diagnostics {
 	held := a.held.moved(t.Moves)
+	diags := a.implyGateway(t)
 	networks := inOrder(t.Networks, networkAddress)
-	diags := a.allocateDevices(t.Stack, networks, held)
+	diags = append(diags, a.allocateDevices(t.Stack, networks, held)...)
 	diags = append(diags, a.allocateSubnets(t, networks, held)...)
+	diags = append(diags, a.allocateVNIs(networks, held)...)
 	return append(diags, a.allocateGateways(networks, held)...)
 }
 
@@ -39,6 +42,9 @@ func (a *Allocator) Networks(t *spec.Topology) hcl.Diagnostics {
 // host driver the host's own namespace.
 func (a *Allocator) Endpoints(t *spec.Topology) hcl.Diagnostics {
 	w := newWiring(t, a.traits, a.held.moved(t.Moves))
+	if w.implyGatewayEndpoints(t) {
+		w = newWiring(t, a.traits, a.held.moved(t.Moves))
+	}
 	diags := w.checkPointToPoint()
 	diags = append(diags, w.enterHost()...)
 	diags = append(diags, w.allocateAddresses()...)

@@ -15,10 +15,11 @@ func inOrder[B any](blocks []B, address func(B) state.Address) []B {
 	return sorted
 }
 
-// sortByNetwork orders the endpoints of one sandbox by network, then by address.
+// sortByNetwork orders the endpoints of one sandbox by network, then by address; those that
+// nobody wrote come last, so that they do not take the first names.
 func sortByNetwork(endpoints []*spec.Endpoint) {
 	slices.SortStableFunc(endpoints, func(a, b *spec.Endpoint) int {
-		return cmp.Or(compareAddresses(a.Network, b.Network), compareAddresses(a.Mark.Address, b.Mark.Address))
+		return cmp.Or(bit(a.Implied)-bit(b.Implied), compareAddresses(a.Network, b.Network), compareAddresses(a.Mark.Address, b.Mark.Address))
 	})
 }
 

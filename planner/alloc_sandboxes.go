@@ -107,5 +107,5 @@ func (w *wiring) enterHost() hcl.Diagnostics {
 // hasWayOut reports that the endpoint's network offers its sandbox a default route.
 func (w *wiring) hasWayOut(e *spec.Endpoint) bool {
 	n := w.network[e.Network]
-	return n != nil && !n.Internal && slices.ContainsFunc(n.Subnets, func(s state.Subnet) bool { return s.Gateway.IsValid() })
+	return n != nil && !n.Internal && w.of(e).WayOut == "" && slices.ContainsFunc(n.Subnets, func(s state.Subnet) bool { return s.Gateway.IsValid() })
 }

@@ -43,6 +43,8 @@ func wayOut(want state.Object) string {
 		return "remove it, or choose another address"
 	case state.Route:
 		return "remove it, or give the route another metric or table"
+	case state.Claim:
+		return "give the network other VNIs (vnis), or leave them out to have free ones chosen"
 	case state.File:
 		return "move the file away, or give the sandbox another name"
 	}

@@ -26,6 +26,8 @@ func describe(o state.Object) (what, details string) {
 		return "rule " + ruleText(o) + place, ""
 	case state.Neighbor:
 		return "neighbor " + o.IP.String() + " at " + o.MAC.String() + " on " + o.Link + place, ""
+	case state.FDB:
+		return "fdb " + o.MAC.String() + " to " + o.VTEP.String() + " on " + o.Link + place, ""
 	case state.Sysctl:
 		return "sysctl " + strings.ReplaceAll(o.Path, "/", ".") + " = " + o.Value + place, ""
 	case state.Ruleset:
@@ -33,10 +35,10 @@ func describe(o state.Object) (what, details string) {
 	case state.File:
 		return "file " + o.Name + " of " + o.Place.String(), ""
 	case state.Claim:
-		return "claim on " + o.IP.String() + " of " + string(o.Network), ""
+		return "claim on " + o.String(), ""
 	case state.Foreign:
 		return o.K.String(), "not made by cnmctl: " + o.What
-	case state.Network, state.Sandbox, state.Endpoint:
+	case state.Network, state.Sandbox, state.Endpoint, state.HostRecord:
 		return "record of " + o.Key().Name, ""
 	}
 	return o.Key().String(), ""
@@ -47,6 +49,9 @@ func linkDetails(l state.Link) string {
 	parts := []string{string(l.Type)}
 	if l.Type == state.Veth {
 		parts = append(parts, "peer "+l.Peer.Name+" in "+l.Peer.Place.String())
+	}
+	if l.Type == state.VXLAN {
+		parts = append(parts, fmt.Sprintf("VNI %d, UDP port %d of %s", l.Tunnel.VNI, l.Tunnel.Port, l.Tunnel.Underlay))
 	}
 	if l.Master != "" {
 		parts = append(parts, "port of "+l.Master)

@@ -25,6 +25,7 @@ type Held struct {
 // HeldNetwork is what a network holds.
 type HeldNetwork struct {
 	Devices  []string
+	VNIs     []uint32
 	Subnets  []netip.Prefix
 	Gateways []netip.Addr
 }
@@ -49,6 +50,8 @@ type Facts struct {
 	// Links are the names of links in the host's namespace. Names of this stack's links may
 	// be among them; HeldFrom takes them out.
 	Links map[string]bool
+	// VNIs are numbers that other stacks have claimed.
+	VNIs map[uint32]bool
 }
 
 // prefixes is what new subnets stay clear of. Default routes reach everything and are in
@@ -80,6 +83,7 @@ func (f Facts) prefixes() *prefixSet {
 func HeldFrom(records, live state.World, moves []spec.Move, facts Facts) Held {
 	h := inStore(records).confirmedBy(inKernel(live))
 	h.Facts = facts.without(live)
+	h.Facts.VNIs = claimedElsewhere(records, facts.VNIs)
 	return h.moved(moves)
 }
 
@@ -106,7 +110,7 @@ func inStore(records state.World) Held {
 	for _, k := range keys {
 		switch r := records[k].(type) {
 		case state.Network:
-			n := HeldNetwork{Devices: nonEmpty(r.Device)}
+			n := HeldNetwork{Devices: nonEmpty(r.Device), VNIs: slices.Clone(r.VNIs)}
 			for _, s := range r.Subnets {
 				n.Subnets = append(n.Subnets, s.CIDR)
 				if s.Gateway.IsValid() {
@@ -132,9 +136,15 @@ func inStore(records state.World) Held {
 	return h
 }
 
-// addClaim adds a claimed address as the last resort: to the network when it is the
-// network that holds it (a gateway), else to the endpoint.
+// addClaim adds what is claimed as the last resort: to the network when it is the
+// network that holds it (a gateway, a VNI), else to the endpoint.
 func (h Held) addClaim(c state.Claim) {
+	if c.VNI != 0 {
+		n := h.Networks[c.Mark.Address]
+		n.VNIs = append(n.VNIs, c.VNI)
+		h.Networks[c.Mark.Address] = n
+		return
+	}
 	if c.Mark.Address == c.Network {
 		n := h.Networks[c.Network]
 		n.Gateways = append(n.Gateways, c.IP)
@@ -156,6 +166,7 @@ func (h Held) confirmedBy(kernel Held) Held {
 			r, k := h.Networks[a], kernel.Networks[a]
 			both.Networks[a] = HeldNetwork{
 				Devices:  confirmed(r.Devices, k.Devices),
+				VNIs:     confirmed(r.VNIs, k.VNIs),
 				Subnets:  confirmed(r.Subnets, k.Subnets),
 				Gateways: confirmed(r.Gateways, k.Gateways),
 			}

@@ -39,6 +39,9 @@ func (h Held) addLink(l state.Link, live state.World) {
 	owner := l.Mark.Address
 	if l.Type != state.Veth {
 		n := h.Networks[owner]
+		if l.Type == state.VXLAN {
+			n.VNIs = append(n.VNIs, l.Tunnel.VNI)
+		}
 		n.Devices = append(n.Devices, l.Name)
 		h.Networks[owner] = n
 		return
@@ -60,6 +63,9 @@ func (h Held) addLink(l state.Link, live state.World) {
 // when the sandbox is the host: then it is the bridge's port.
 func isHostEnd(l state.Link, live state.World) bool {
 	peer, _ := live[state.LinkKey(l.Peer.Place, l.Peer.Name)].(state.Link)
+	if l.Place != state.Host && l.Master != "" {
+		return true // a port of a bridge in a namespace that carries a network
+	}
 	if l.Place != state.Host || (peer.Mark != l.Mark && l.Master == "") {
 		return false
 	}

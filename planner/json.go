@@ -174,7 +174,7 @@ func (p *Plan) resourceChange(r *Resource) ResourceChange {
 	}
 	for _, it := range p.items(r) {
 		switch it.key.Kind {
-		case state.KindNetwork, state.KindSandbox, state.KindEndpoint:
+		case state.KindNetwork, state.KindSandbox, state.KindEndpoint, state.KindHost:
 			if o := it.before(); o != nil {
 				c.Change.Before = Attributes(o)
 			}

@@ -3,6 +3,7 @@ package planner
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/cnmctl/cnmctl/state"
 )
@@ -24,6 +25,30 @@ func (d *diff) mend() {
 	}
 	for _, n := range ports {
 		d.mendPort(n)
+	}
+	d.mendNeighbors()
+}
+
+// mendNeighbors: a link that gets another MAC, or loses or gets IPv6, forgets all neighbors
+// of the family, the permanent ones too (neigh_changeaddr, addrconf_ifdown).
+func (d *diff) mendNeighbors() {
+	forgetful := map[state.Key]bool{}
+	for k, n := range d.nodes {
+		if k.Kind == state.KindLink && n.updated && slices.ContainsFunc(n.delta.Fields, func(f state.Field) bool {
+			return f.Name == "mac" || f.Name == "no_ipv6" || f.Name == "up"
+		}) {
+			forgetful[k] = true
+		}
+	}
+	if len(forgetful) == 0 {
+		return
+	}
+	for _, n := range d.nodes {
+		o, ok := n.want.(state.Neighbor)
+		if on := state.LinkKey(o.Place, o.Link); ok && forgetful[on] && n.live != nil && !n.dead && !n.made && !n.updated {
+			n.reason = "because " + on.String() + " changes"
+			n.update(n.want)
+		}
 	}
 }
 

@@ -102,6 +102,9 @@ func withOwner(o state.Object, owner state.Owner) state.Object {
 	case state.Neighbor:
 		o.Mark = owner
 		return o
+	case state.FDB:
+		o.Mark = owner
+		return o
 	case state.Sysctl:
 		o.Mark = owner
 		return o
@@ -118,6 +121,9 @@ func withOwner(o state.Object, owner state.Owner) state.Object {
 		o.Mark = owner
 		return o
 	case state.Sandbox:
+		o.Mark = owner
+		return o
+	case state.HostRecord:
 		o.Mark = owner
 		return o
 	}

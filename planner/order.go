@@ -181,7 +181,7 @@ func (g *graph) store(n *node) {
 			g.edge(g.gate("unplumbed", holder), n.taking())
 			g.edge(g.gate("withdrawn", holder), n.taking())
 		}
-	case state.KindNetwork, state.KindSandbox, state.KindEndpoint:
+	case state.KindNetwork, state.KindSandbox, state.KindEndpoint, state.KindHost:
 		g.edge(g.ownMade(who), n.setting())
 		g.prefer(publish, g.gate("all made", ""), n.setting())
 		// A moved record is written under its new address before the old one goes.

@@ -121,7 +121,7 @@ func (d *diff) records() *related {
 	r := &related{near: map[state.Address][]state.Address{}, changed: map[state.Address]bool{}}
 	for _, n := range d.nodes {
 		switch n.key.Kind {
-		case state.KindNetwork, state.KindSandbox, state.KindEndpoint:
+		case state.KindNetwork, state.KindSandbox, state.KindEndpoint, state.KindHost:
 			r.note(n)
 		}
 	}

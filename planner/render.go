@@ -42,9 +42,11 @@ type printer struct {
 	plan  *Plan
 	color bool
 	// shared counts the files that are written with a content, shown tells where the
-	// change from one content to another was shown.
-	shared map[string]int
-	shown  map[[2]string]string
+	// change from one content to another was shown. Contents have numbers, those that
+	// go numbers of their own.
+	contents, gone state.Contents
+	shared         map[int]int
+	shown          map[[2]int]string
 }
 
 // put writes texts. The buffer keeps the first error for Flush.
@@ -121,11 +123,11 @@ func (out *printer) nothing() {
 
 // index counts which contents of files are shared.
 func (out *printer) index() {
-	out.shared = map[string]int{}
-	out.shown = map[[2]string]string{}
+	out.shared = map[int]int{}
+	out.shown = map[[2]int]string{}
 	for _, op := range out.plan.Ops {
 		if f, ok := op.After.(state.File); ok && op.Action == state.Create {
-			out.shared[f.Content]++
+			out.shared[out.contents.Number(f.Content)]++
 		}
 	}
 }

@@ -66,7 +66,7 @@ func (out *printer) resource(r *Resource) {
 	var records, kernel, claims []*item
 	for _, it := range out.plan.items(r) {
 		switch it.key.Kind {
-		case state.KindNetwork, state.KindSandbox, state.KindEndpoint:
+		case state.KindNetwork, state.KindSandbox, state.KindEndpoint, state.KindHost:
 			records = append(records, it)
 		case state.KindClaim:
 			claims = append(claims, it)
@@ -243,7 +243,7 @@ func (out *printer) line(symbol string, o state.Object, reason string) {
 // contentText is a file's content in parentheses: its size, and whether others share it.
 func (out *printer) contentText(f state.File, symbol string) string {
 	text := size(len(f.Content))
-	if n := out.shared[f.Content]; n > 1 && symbol == plus {
+	if n := out.shared[out.contents.Number(f.Content)]; n > 1 && symbol == plus {
 		text += ", shared by " + strconv.Itoa(n) + " files"
 	}
 	return text
@@ -297,7 +297,7 @@ const context = 1
 // content writes how a file's content changes, line by line, and once for all files that
 // change in the same way.
 func (out *printer) content(from, to state.File, what string) {
-	change := [2]string{from.Content, to.Content}
+	change := [2]int{out.gone.Number(from.Content), out.contents.Number(to.Content)}
 	if where, ok := out.shown[change]; ok {
 		out.put("            ", out.paint(faint, "# (the same change as in "+where+")"), "\n")
 		return

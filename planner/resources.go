@@ -89,7 +89,7 @@ func (b *block) count(n *node) {
 	switch n.key.Kind {
 	case state.KindClaim:
 		return
-	case state.KindNetwork, state.KindSandbox, state.KindEndpoint:
+	case state.KindNetwork, state.KindSandbox, state.KindEndpoint, state.KindHost:
 		b.liveRecord = b.liveRecord || n.live != nil
 		b.wantRecord = b.wantRecord || n.want != nil
 		b.recordSame = b.recordSame || n.live != nil && n.want != nil && !n.changed()

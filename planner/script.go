@@ -14,7 +14,7 @@ import (
 // one that a person can read, and that leaves the same kernel behind as apply, marks
 // included. It stops at the first command that fails, and knows no way back.
 func Script(w io.Writer, p *Plan) error {
-	s := &script{Writer: bufio.NewWriterSize(w, 1<<16), plan: p, written: map[string]string{}, made: map[state.Key]bool{}}
+	s := &script{Writer: bufio.NewWriterSize(w, 1<<16), plan: p, written: map[int]string{}, made: map[state.Key]bool{}}
 	s.line("#!/bin/sh")
 	s.line("# What cnmctl would do for stack %s, as commands: run it as root.", shell(p.Stack))
 	s.line("# The records and claims of cnmctl's store are not part of it: after a run the next")
@@ -42,7 +42,8 @@ type script struct {
 	plan *Plan
 	// written tells where a content was written first, so that a thousand files with one
 	// content do not fill the script.
-	written map[string]string
+	written  map[int]string
+	contents state.Contents
 	// made are the keys that the plan makes.
 	made map[state.Key]bool
 }
@@ -78,6 +79,8 @@ func (s *script) op(op state.Op) {
 		s.rule(op, o)
 	case state.Neighbor:
 		s.neighbor(op, o)
+	case state.FDB:
+		s.forwarding(op, o)
 	case state.Sysctl:
 		s.sysctl(op, o)
 	case state.Ruleset:
@@ -116,16 +119,16 @@ func (s *script) namespace(op state.Op, n state.Namespace) {
 		s.line("ip -n %s link set dev lo up%s", name, marks(n.Mark))
 	case state.Delete:
 		s.line("ip netns del %s", name)
-		s.await(op)
+		s.clear(op)
 	}
 }
 
-// await waits for links on the host to be gone that are made again: the kernel takes a
-// namespace down in the background.
-func (s *script) await(op state.Op) {
+// clear deletes links on the host that are made again: the kernel takes a namespace down
+// in the background, and not before the last process has left it.
+func (s *script) clear(op state.Op) {
 	for _, o := range op.Along {
 		if l, ok := o.(state.Link); ok && l.Place == state.Host && s.made[l.Key()] {
-			s.line("while ip link show dev %s >/dev/null 2>&1; do sleep 0.1; done", shell(l.Name))
+			s.line("ip link del dev %s 2>/dev/null || :", shell(l.Name))
 		}
 	}
 }
@@ -207,6 +210,22 @@ func (s *script) neighbor(op state.Op, n state.Neighbor) {
 	s.line("%s neighbor replace %s lladdr %s dev %s nud permanent", ip(n.Place), n.IP, n.MAC, shell(n.Link))
 }
 
+// forwarding makes or deletes a device's entry and its bridge's.
+func (s *script) forwarding(op state.Op, f state.FDB) {
+	tables := ""
+	if f.VTEP.IsValid() {
+		tables += " self"
+	}
+	if f.Bridged {
+		tables += " master"
+	}
+	if op.Action == state.Delete {
+		s.line("%s fdb del %s dev %s%s", in("bridge", f.Place), f.MAC, shell(f.Link), tables)
+		return
+	}
+	s.line("%s fdb replace %s dev %s dst %s%s static", in("bridge", f.Place), f.MAC, shell(f.Link), f.VTEP, tables)
+}
+
 // sysctl sets a setting, or sets it back to what a new namespace has.
 func (s *script) sysctl(op state.Op, c state.Sysctl) {
 	set := inside(c.Place, "sysctl -qw ")
@@ -240,7 +259,8 @@ func (s *script) file(op state.Op, f state.File) {
 		return
 	}
 	s.line("mkdir -p %s", dir)
-	first, again := s.written[f.Content]
+	content := s.contents.Number(f.Content)
+	first, again := s.written[content]
 	switch {
 	case again:
 		s.line("rm -f %s; cp %s %s", path, first, path)
@@ -250,7 +270,7 @@ func (s *script) file(op state.Op, f state.File) {
 	default:
 		s.line("rm -f %s; printf %%s %s > %s", path, shell(f.Content), path)
 	}
-	s.written[f.Content] = path
+	s.written[content] = path
 }
 
 // heredoc gives a command a text to read, up to a line that is not in the text.

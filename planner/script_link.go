@@ -30,6 +30,9 @@ func (s *script) makeLink(l state.Link, along []state.Object) {
 		ends[0], ends[1] = ends[1], ends[0]
 	}
 	command := ip(ends[0].Place) + " link add" + born(ends[0]) + " type " + string(l.Type)
+	if l.Type == state.VXLAN {
+		command = newTunnel(l)
+	}
 	if len(ends) == 2 {
 		command += " peer" + born(ends[1])
 		if ns, ok := ends[1].Place.Netns(); ok && ends[1].Place != ends[0].Place {
@@ -64,7 +67,10 @@ func (s *script) finishLink(l state.Link) {
 		set += " master " + shell(l.Master)
 	}
 	s.line("%s link set dev %s%s", ip(l.Place), shell(l.Name), set)
-	s.portFlags(l, l.Hairpin || l.Isolated)
+	s.portFlags(l, l.Hairpin || l.Isolated || l.Quiet)
+	if l.Tunnel.Checksums {
+		s.offload(l)
+	}
 	if l.Up {
 		s.line("%s link set dev %s up", ip(l.Place), shell(l.Name))
 	}
@@ -98,7 +104,13 @@ func (s *script) changeLink(from, to state.Link) {
 	if set != "" {
 		s.line("%s link set dev %s%s", ip(to.Place), shell(to.Name), set)
 	}
-	s.portFlags(to, from.Master != to.Master || from.Hairpin != to.Hairpin || from.Isolated != to.Isolated)
+	s.portFlags(to, from.Master != to.Master || from.Hairpin != to.Hairpin || from.Isolated != to.Isolated || from.Quiet != to.Quiet)
+	if from.Tunnel.Local != to.Tunnel.Local || from.Tunnel.Learning != to.Tunnel.Learning {
+		s.line("%s link set dev %s type vxlan%s", ip(to.Place), shell(to.Name), tunnelSettings(to.Tunnel))
+	}
+	if from.Tunnel.Checksums != to.Tunnel.Checksums {
+		s.offload(to)
+	}
 }
 
 // portFlags sets the flags of a bridge's port.
@@ -106,7 +118,38 @@ func (s *script) portFlags(l state.Link, differ bool) {
 	if l.Master == "" || !differ {
 		return
 	}
-	s.line("%s link set dev %s hairpin %s isolated %s", in("bridge", l.Place), shell(l.Name), onOff(l.Hairpin), onOff(l.Isolated))
+	flags := ""
+	if l.Quiet || l.Type == state.VXLAN {
+		flood := onOff(!l.Quiet)
+		flags = fmt.Sprintf(" learning %s flood %s mcast_flood %s bcast_flood %s neigh_suppress %s", flood, flood, flood, flood, onOff(l.Quiet))
+	}
+	s.line("%s link set dev %s hairpin %s isolated %s%s", in("bridge", l.Place), shell(l.Name), onOff(l.Hairpin), onOff(l.Isolated), flags)
+}
+
+// newTunnel makes a VXLAN device in its namespace, by a command to its underlay.
+func newTunnel(l state.Link) string {
+	command := ip(l.Tunnel.Underlay) + " link add" + born(l)
+	if ns, ok := l.Place.Netns(); ok && l.Place != l.Tunnel.Underlay {
+		command += " netns " + shell(ns)
+	}
+	return command + fmt.Sprintf(" type vxlan id %d dstport %d", l.Tunnel.VNI, l.Tunnel.Port) + tunnelSettings(l.Tunnel)
+}
+
+// tunnelSettings are what a VXLAN device can change.
+func tunnelSettings(t state.Tunnel) string {
+	text := ""
+	if t.Local.IsValid() {
+		text = " local " + t.Local.String()
+	}
+	if t.Learning {
+		return text + " learning"
+	}
+	return text + " nolearning"
+}
+
+// offload says who computes checksums for a tunnel.
+func (s *script) offload(l state.Link) {
+	s.line("%s", inside(l.Place, "ethtool -K "+shell(l.Name)+" tx-checksum-ip-generic "+onOff(!l.Tunnel.Checksums)))
 }
 
 func (s *script) ipv6(l state.Link) {

@@ -176,8 +176,8 @@ var rank = func() map[state.Kind]int {
 	ranks := map[state.Kind]int{}
 	for i, k := range []state.Kind{
 		state.KindClaim, state.KindNamespace, state.KindRuleset, state.KindLink, state.KindSysctl,
-		state.KindNeighbor, state.KindAddress, state.KindRoute, state.KindRule, state.KindFile,
-		state.KindNetwork, state.KindSandbox, state.KindEndpoint,
+		state.KindNeighbor, state.KindFDB, state.KindAddress, state.KindRoute, state.KindRule, state.KindFile,
+		state.KindHost, state.KindNetwork, state.KindSandbox, state.KindEndpoint,
 	} {
 		ranks[k] = i
 	}

@@ -10,7 +10,7 @@ func (i *instance) fillHost(rd *reading, v *values) {
 		rd.fail(fault(i.header.Ptr(), "Invalid name", "%s", sentence(err)))
 		return
 	}
-	i.host = &Host{Name: name, VTEP: v.addr("vtep"), Decl: i.decl(rd, v)}
+	i.host = &Host{Mark: i.owner(), Name: name, VTEP: v.addr("vtep"), MTU: int(v.number("mtu")), Decl: i.decl(rd, v)}
 	if first := rd.hosts[name]; first != nil && first != i {
 		rd.fail(fault(i.header.Ptr(), "Duplicate name", "A host called %q is declared at %s already (%s). Rename one of them.", name, place(first.header), first.addr))
 		return
@@ -21,6 +21,7 @@ func (i *instance) fillHost(rd *reading, v *values) {
 func (i *instance) hostValue() cty.Value {
 	return cty.ObjectVal(map[string]cty.Value{
 		"address": cty.StringVal(string(i.addr)),
+		"mtu":     numberOrNull(i.host.MTU),
 		"name":    cty.StringVal(i.host.Name),
 		"vtep":    textOrNull(addrText(i.host.VTEP)),
 	})

@@ -64,9 +64,17 @@ type Endpoint struct {
 
 // Host is a host block: a machine of a cluster.
 type Host struct {
+	Mark state.Owner
 	Name string
 	VTEP netip.Addr
+	// MTU of the underlay at this host; 0: not said.
+	MTU int
 	Decl
+}
+
+// Record is the host as a store keeps it.
+func (h *Host) Record() state.HostRecord {
+	return state.HostRecord{Mark: h.Mark, Name: h.Name, VTEP: h.VTEP, MTU: h.MTU}
 }
 
 // Store is the store block: "local" or "consul", and its settings as the user wrote them

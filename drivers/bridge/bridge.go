@@ -4,8 +4,6 @@
 package bridge
 
 import (
-	"hash/fnv"
-
 	"github.com/cnmctl/cnmctl/drivers"
 	"github.com/cnmctl/cnmctl/state"
 )
@@ -79,22 +77,12 @@ func (n network) device() []state.Object {
 	return objects
 }
 
-// mac is the bridge's own: given, or by libnetwork's rule made of the gateway, so that it
-// differs from that of every endpoint.
+// mac is the bridge's own: given, or made of the gateway.
 func (n network) mac() state.MAC {
 	if !n.MAC.IsZero() {
 		return n.MAC
 	}
-	for _, s := range n.Subnets {
-		if s.Gateway.Is4() {
-			b := s.Gateway.As4()
-			return state.MAC{0x02, 0x42, b[0], b[1], b[2], b[3]}
-		}
-	}
-	h := fnv.New32a()
-	h.Write([]byte(n.stack + "\x00" + n.Device))
-	sum := h.Sum(nil)
-	return state.MAC{0x02, 0x43, sum[0], sum[1], sum[2], sum[3]}
+	return drivers.GatewayMAC(n.Network, n.stack+"\x00"+n.Device)
 }
 
 // linkLocal is the router's address of every bridge with IPv6, the same everywhere so

@@ -36,7 +36,7 @@ func (r *Records) Network(name, driver string, subnets []string, options ...stri
 	}
 	for _, cidr := range subnets {
 		s := state.Subnet{CIDR: netip.MustParsePrefix(cidr)}
-		if driver == "bridge" {
+		if driver == "bridge" || driver == "overlay" {
 			s.Gateway = s.CIDR.Addr().Next()
 		}
 		n.Subnets = append(n.Subnets, s)
@@ -45,6 +45,11 @@ func (r *Records) Network(name, driver string, subnets []string, options ...stri
 		key, value, _ := strings.Cut(o, " = ")
 		n.Options[key] = json.RawMessage(value)
 	}
+	if driver == "overlay" {
+		for i := range n.Subnets {
+			n.VNIs = append(n.VNIs, uint32(256+16*len(r.Networks)+i))
+		}
+	}
 	r.Networks = append(r.Networks, n)
 	return r
 }
@@ -52,6 +57,15 @@ func (r *Records) Network(name, driver string, subnets []string, options ...stri
 // Change edits the network added last.
 func (r *Records) Change(edit func(n *state.Network)) *Records {
 	edit(&r.Networks[len(r.Networks)-1])
+	return r
+}
+
+// Cluster adds hosts called a, b and so on with these tunnel ends.
+func (r *Records) Cluster(vteps ...string) *Records {
+	for i, vtep := range vteps {
+		name := string(rune('a' + i))
+		r.Hosts = append(r.Hosts, state.HostRecord{Mark: Owner("host." + name), Name: name, VTEP: netip.MustParseAddr(vtep)})
+	}
 	return r
 }
 
@@ -88,7 +102,7 @@ func (r *Records) Attach(network, sandbox string, edit ...func(e *state.Endpoint
 		Mark: Owner("endpoint." + name), Name: name, Network: n.Mark.Address, Sandbox: state.Address("sandbox." + sandbox),
 		MAC: state.MAC{2, 0x42, 0, 0, byte(i), byte(number)}, Interface: fmt.Sprintf("eth%d", inSandbox),
 	}
-	if n.Driver == "bridge" {
+	if n.Driver == "bridge" || n.Driver == "overlay" {
 		e.HostInterface = fmt.Sprintf("veth%02d%02d", i, number)
 	}
 	if n.Driver == "null" || n.Driver == "host" {

@@ -6,13 +6,14 @@ import (
 	"github.com/cnmctl/cnmctl/drivers/bridge"
 	"github.com/cnmctl/cnmctl/drivers/host"
 	"github.com/cnmctl/cnmctl/drivers/null"
+	"github.com/cnmctl/cnmctl/drivers/overlay"
 	"github.com/cnmctl/cnmctl/drivers/ptp"
 	"github.com/cnmctl/cnmctl/spec"
 )
 
 // All are the drivers, the default one first.
 func All() []drivers.Driver {
-	return []drivers.Driver{bridge.Driver{}, ptp.Driver{}, null.Driver{}, host.Driver{}}
+	return []drivers.Driver{bridge.Driver{}, ptp.Driver{}, null.Driver{}, host.Driver{}, overlay.Driver{}}
 }
 
 // Schemas are what the language needs to know of them.

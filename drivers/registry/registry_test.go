@@ -12,6 +12,7 @@ import (
 	"github.com/cnmctl/cnmctl/drivers/drivertest"
 	"github.com/cnmctl/cnmctl/drivers/host"
 	"github.com/cnmctl/cnmctl/drivers/null"
+	"github.com/cnmctl/cnmctl/drivers/overlay"
 	"github.com/cnmctl/cnmctl/drivers/ptp"
 	"github.com/cnmctl/cnmctl/drivers/registry"
 	"github.com/cnmctl/cnmctl/state"
@@ -29,6 +30,7 @@ func TestContract(t *testing.T) {
 		{ptp.Driver{}, ptpSamples()},
 		{null.Driver{}, nullSamples()},
 		{host.Driver{}, hostSamples()},
+		{overlay.Driver{}, overlaySamples()},
 	} {
 		t.Run(c.driver.Schema().Name, func(t *testing.T) {
 			drivertest.Contract(t, c.driver, registry.All(), c.samples)
@@ -43,6 +45,7 @@ func TestWorlds(t *testing.T) {
 	maps.Copy(samples, ptpSamples())
 	maps.Copy(samples, nullSamples())
 	maps.Copy(samples, hostSamples())
+	maps.Copy(samples, overlaySamples())
 	for name, r := range samples {
 		t.Run(name, func(t *testing.T) {
 			w, err := r.World(registry.All())

@@ -101,3 +101,31 @@ func hostSamples() map[string]*Records {
 		}).Attach("node", "node"),
 	}
 }
+
+// on puts a sandbox on another host.
+func on(host string) func(s *state.Sandbox) { return func(s *state.Sandbox) { s.Host = host } }
+
+// overlaySamples are networks of three hosts, as host a sees them.
+func overlaySamples() map[string]*Records {
+	cluster := func(vteps ...string) *Records {
+		return records().Cluster(vteps...).Sandbox("w0").Sandbox("w1").Sandbox("w2", on("b")).Sandbox("w3", on("c"))
+	}
+	attach := func(r *Records, network string) *Records {
+		return r.Attach(network, "w0").Attach(network, "w1").Attach(network, "w2").Attach(network, "w3")
+	}
+	four4 := []string{"10.99.0.10", "10.99.0.11", "10.99.0.12"}
+	return map[string]*Records{
+		"overlay":      attach(cluster(four4...).Network("demo", "overlay", four).Change(internal), "demo"),
+		"overlay-dual": attach(cluster(four4...).Network("demo", "overlay", dual).Change(internal), "demo"),
+		"overlay-six":  attach(cluster("2001:db8::10", "2001:db8::11", "2001:db8::12").Network("demo", "overlay", six).Change(internal), "demo"),
+		"overlay-subnets": attach(cluster(four4...).Network("demo", "overlay", []string{"10.1.0.0/24", "10.2.0.0/24", "fd00:1::/64", "fd00:2::/64"},
+			"port = 4790", "checksum_offload = true").Change(internal), "demo"),
+		"overlay-alone":     records().Network("demo", "overlay", four).Change(internal).Sandbox("w0", on("")).Attach("demo", "w0"),
+		"overlay-elsewhere": cluster(four4...).Network("demo", "overlay", four).Attach("demo", "w2").Attach("demo", "w3"),
+		"overlay-gateway": attach(cluster(four4...).Network("demo", "overlay", four), "demo").
+			Network("gwbridge", "bridge", []string{"172.18.0.0/16"}, "icc = false").Attach("gwbridge", "w0", implied).Attach("gwbridge", "w2", implied),
+		"bridge-elsewhere": cluster(four4...).Network("front", "bridge", four).Attach("front", "w2"),
+	}
+}
+
+func implied(e *state.Endpoint) { e.Implied = true }

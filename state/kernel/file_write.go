@@ -14,13 +14,14 @@ import (
 // hosts files of a thousand sandboxes on one network cost the disk one file.
 type writer struct {
 	*Kernel
-	first map[string]string // content to the path where it was written first
+	contents state.Contents
+	first    map[int]string // a content's number to the path where it was written first
 }
 
 // writeFiles runs the wave's ops on files. Nothing is synced to disk: a machine that loses
 // power loses the namespaces that the files are for.
 func (r *run) writeFiles(ops []int) error {
-	w := &writer{Kernel: r.Kernel, first: map[string]string{}}
+	w := &writer{Kernel: r.Kernel, first: map[int]string{}}
 	for _, i := range ops {
 		if err := r.ctx.Err(); err != nil {
 			return err
@@ -62,19 +63,20 @@ func (w *writer) do(op state.Op) error {
 
 // put gives path the content, from one moment to the next.
 func (w *writer) put(op state.Op, content, temp, path string) error {
+	number := w.contents.Number(content)
 	if op.Action == state.Create {
-		if first := w.first[content]; first != "" && unix.Link(first, path) == nil {
+		if first := w.first[number]; first != "" && unix.Link(first, path) == nil {
 			return nil
 		}
 		if _, err := os.Lstat(path); err == nil {
 			return &os.PathError{Op: "create", Path: path, Err: unix.EEXIST}
 		}
 	}
-	if first := w.first[content]; first == "" || unix.Link(first, temp) != nil {
+	if first := w.first[number]; first == "" || unix.Link(first, temp) != nil {
 		if err := writeNew(temp, content); err != nil {
 			return err
 		}
-		w.first[content] = path
+		w.first[number] = path
 	}
 	if err := unix.Rename(temp, path); err != nil {
 		return &os.PathError{Op: "rename", Path: temp, Err: err}
