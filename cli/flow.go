@@ -176,7 +176,8 @@ func (f *flow) evaluate() error {
 		var held planner.Held
 		if f.live != nil {
 			held = planner.HeldFrom(f.records, f.live.World, nil, planner.Facts{
-				HostRoutes: f.live.HostRoutes, Nameservers: f.live.Nameservers, Links: f.live.Links,
+				HostRoutes: f.live.HostRoutes, HostAddresses: f.live.HostAddresses,
+				Nameservers: f.live.Nameservers, Links: f.live.Links,
 			})
 		}
 		topology, diags := f.config.Evaluate(planner.NewAllocator(registry.Traits(), held))

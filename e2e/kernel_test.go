@@ -90,6 +90,7 @@ var volatile = []struct {
 	{regexp.MustCompile(`link-netnsid \d+`), "link-netnsid"},
 	{regexp.MustCompile(`_timer +[\d.]+`), "_timer"},
 	{regexp.MustCompile(`fdb_n_learned \d+`), "fdb_n_learned"},
+	{regexp.MustCompile(`tso_max_size \d+`), "tso_max_size"}, // a bridge keeps that of its last port
 	{regexp.MustCompile(`port_id \w+ port_no \w+`), "port_id port_no"},
 	{regexp.MustCompile(`designated_port \d+`), "designated_port"},
 	{regexp.MustCompile(` (tentative|dadfailed|linkdown)\b`), ""},

@@ -76,14 +76,23 @@ func (s *subnetting) overlap(n *spec.Network, cidr netip.Prefix, at *hcl.Range, 
 		cidr, n.Mark.Address, other.prefix, other.by, line(s.byName[other.by].At("subnet["+strconv.Itoa(other.subnet)+"].cidr"))))
 }
 
-// enter takes subnet i of the network, and warns when the host reaches something else
-// there. Only a device on the host gives the host a route of its own to compete with; to
+// enter takes subnet i of the network, refuses it when the host has an address in it
+// already, and warns when the host reaches something else there. Only a device on the host gives the host a route of its own to compete with; to
 // what is on a device that is adopted the host has a route already.
 func (s *subnetting) enter(n *spec.Network, traits drivers.Traits, i int, at *hcl.Range) hcl.Diagnostics {
 	cidr := n.Subnets[i].CIDR
 	s.networks.add(takenPrefix{cidr, n.Mark.Address, i})
+	if !traits.Device || traits.Global || adopts(n) {
+		return nil
+	}
+	if ip, link, ok := s.held.Facts.within(cidr); ok && hostTakesPart(n, cidr) {
+		return hcl.Diagnostics{failure(at, "Address in the way", fmt.Sprintf(
+			"The host has the address %s on %s already, which is in subnet %s of %s: with the network up, the host could not tell which of the two to send packets to. "+
+				"Give the network another cidr (without one, a subnet that is free on this host is chosen), or take the address off %s.",
+			ip, link, cidr, n.Mark.Address, link))}
+	}
 	route, ok := s.host.overlapping(cidr)
-	if !ok || !traits.Device || traits.Global || adopts(n) {
+	if !ok {
 		return nil
 	}
 	return hcl.Diagnostics{{
@@ -194,3 +203,12 @@ func (s *subnetting) add(n *spec.Network, p netip.Prefix) {
 
 // adopts reports that the network's device is somebody else's.
 func adopts(n *spec.Network) bool { return string(n.Options["adopt"]) == "true" }
+
+// hostTakesPart reports that the host will have an address, and so a route, in the subnet.
+func hostTakesPart(n *spec.Network, cidr netip.Prefix) bool {
+	const isolated = `"isolated"`
+	if cidr.Addr().Is4() {
+		return string(n.Options["inhibit_ipv4"]) != "true" && string(n.Options["gateway_mode_ipv4"]) != isolated
+	}
+	return string(n.Options["gateway_mode_ipv6"]) != isolated
+}

@@ -45,6 +45,9 @@ type Facts struct {
 	// HostRoutes are the destinations that the host reaches directly (scope link), without
 	// those through this stack's own links: a subnet is not in its own way.
 	HostRoutes []netip.Prefix
+	// HostAddresses are the host's own, with the links that they are on, without those on
+	// this stack's links.
+	HostAddresses map[netip.Addr]string
 	// Nameservers are the host's.
 	Nameservers []netip.Addr
 	// Links are the names of links in the host's namespace. Names of this stack's links may
@@ -70,6 +73,16 @@ func (f Facts) prefixes() *prefixSet {
 		}
 	}
 	return set
+}
+
+// within finds an address of the host in a prefix, the lowest one.
+func (f Facts) within(p netip.Prefix) (ip netip.Addr, link string, found bool) {
+	for a, l := range f.HostAddresses {
+		if p.Contains(a) && (!found || a.Less(ip)) {
+			ip, link, found = a, l, true
+		}
+	}
+	return ip, link, found
 }
 
 // HeldFrom collects what is held: from the records and claims of the store, and from the

@@ -25,6 +25,9 @@ type Live struct {
 	// HostRoutes are the destinations that the host routes elsewhere than over the stack's
 	// own links, without default routes.
 	HostRoutes []netip.Prefix
+	// HostAddresses are the host's addresses on links that are not the stack's, with the
+	// links' names; without link-local and loopback ones, and what the stack put there.
+	HostAddresses map[netip.Addr]string
 	// Nameservers are those of the host's resolv.conf.
 	Nameservers []netip.Addr
 	// Links are all interface names taken on the host, whoever has them.
@@ -49,7 +52,7 @@ func (k *Kernel) Snapshot(ctx context.Context) (*Live, error) {
 	if err != nil {
 		return nil, err
 	}
-	live := &Live{World: make(state.World, 16*len(names)), Links: map[string]bool{}}
+	live := &Live{World: make(state.World, 16*len(names)), Links: map[string]bool{}, HostAddresses: map[netip.Addr]string{}}
 	host := &reading{place: state.Host, nsid: -1, conn: k.places[state.Host].conn}
 	host.on.space = state.Owner{Stack: k.stack}
 	// The host's links come first: dumping them numbers the namespaces of their peers.
@@ -287,7 +290,11 @@ func (k *Kernel) readTables(ctx context.Context, r *reading, live *Live) error {
 		}
 	}
 	for _, a := range addresses {
-		add(a.object(r.place, &r.on, k.stack))
+		o := a.object(r.place, &r.on, k.stack)
+		add(o)
+		if ip := a.prefix.Addr(); live != nil && o == nil && !ip.IsLoopback() && !ip.IsLinkLocalUnicast() {
+			live.HostAddresses[ip] = r.on.name(a.index)
+		}
 	}
 	for i := range routes {
 		add(routes[i].object(r.place, &r.on, k.stack))
