@@ -17,7 +17,7 @@ func TestCompletion(t *testing.T) {
 		"bash apply -on-failure = k":   "keep",
 		"zsh apply -on-failure=k":      "-on-failure=keep",
 		"fish completion ":             "bash fish zsh",
-		"bash help st":                 "state",
+		"bash help sta":                "state",
 		"bash -chd":                    "-chdir",
 		"bash -chdir=/tmp version -js": "-json",
 		"bash nosuch ":                 "",

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -14,6 +15,7 @@ import (
 	"github.com/cnmctl/cnmctl/state"
 	"github.com/cnmctl/cnmctl/state/kernel"
 	"github.com/hashicorp/hcl/v2"
+	"golang.org/x/sync/errgroup"
 )
 
 // flow is the way that commands share: from the configuration, the store and the kernel
@@ -129,18 +131,17 @@ func (f *flow) open() (err error) {
 	return nil
 }
 
-// look reads what is there.
+// look reads what is there, the store while the kernel answers.
 func (f *flow) look(ctx context.Context) error {
-	err := f.timed("read the store", func() (err error) {
-		f.records, err = f.store.Snapshot(ctx)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	err = f.timed("read the kernel", func() (err error) {
+	err := f.timed("read the store and the kernel", func() error {
+		var stored errgroup.Group
+		stored.Go(func() (err error) {
+			f.records, err = f.store.Snapshot(ctx)
+			return err
+		})
+		var err error
 		f.live, err = f.kernel.Snapshot(ctx)
-		return err
+		return cmp.Or(stored.Wait(), err)
 	})
 	if err != nil {
 		return err
