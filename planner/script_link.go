@@ -30,8 +30,11 @@ func (s *script) makeLink(l state.Link, along []state.Object) {
 		ends[0], ends[1] = ends[1], ends[0]
 	}
 	command := ip(ends[0].Place) + " link add" + born(ends[0]) + " type " + string(l.Type)
-	if l.Type == state.VXLAN {
+	switch l.Type {
+	case state.VXLAN:
 		command = newTunnel(l)
+	case state.Bridge:
+		command += " forward_delay 0" // ports send at once
 	}
 	if len(ends) == 2 {
 		command += " peer" + born(ends[1])
@@ -101,6 +104,7 @@ func (s *script) changeLink(from, to state.Link) {
 	if from.Up != to.Up {
 		set += map[bool]string{true: " up", false: " down"}[to.Up]
 	}
+	s.moveLinkLocal(from, to)
 	if set != "" {
 		s.line("%s link set dev %s%s", ip(to.Place), shell(to.Name), set)
 	}
@@ -111,6 +115,18 @@ func (s *script) changeLink(from, to state.Link) {
 	if from.Tunnel.Checksums != to.Tunnel.Checksums {
 		s.offload(to)
 	}
+}
+
+// moveLinkLocal gives a link the link-local address of its new MAC, if it has that of the
+// old one: the kernel makes it only when a link comes up.
+func (s *script) moveLinkLocal(from, to state.Link) {
+	if from.MAC == to.MAC || from.MAC.IsZero() || to.MAC.IsZero() || from.NoIPv6 || to.NoIPv6 {
+		return
+	}
+	address := func(verb string, m state.MAC) string {
+		return fmt.Sprintf("%s -6 address %s %s/64 dev %s", ip(to.Place), verb, m.LinkLocal(), shell(to.Name))
+	}
+	s.line("if %s 2>/dev/null; then %s; fi", address("del", from.MAC), address("add", to.MAC))
 }
 
 // portFlags sets the flags of a bridge's port.

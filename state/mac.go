@@ -3,6 +3,7 @@ package state
 import (
 	"fmt"
 	"net"
+	"net/netip"
 )
 
 // MAC is an Ethernet address. The zero value means "left to the kernel".
@@ -41,4 +42,13 @@ func (m *MAC) UnmarshalText(b []byte) (err error) {
 		*m, err = ParseMAC(string(b))
 	}
 	return err
+}
+
+// LinkLocal is the IPv6 address that the kernel makes of a link's MAC when the link comes
+// up (addrconf_ifid_eui48; RFC 4291, appendix A).
+func (m MAC) LinkLocal() netip.Addr {
+	return netip.AddrFrom16([16]byte{
+		0: 0xfe, 1: 0x80,
+		8: m[0] ^ 0x02, 9: m[1], 10: m[2], 11: 0xff, 12: 0xfe, 13: m[3], 14: m[4], 15: m[5],
+	})
 }

@@ -312,3 +312,28 @@ func TestPortFlags(t *testing.T) {
 	b.clear(drop...)
 	b.clear(remove(br)...)
 }
+
+// TestLinkLocalFollowsMAC: the way to a MAC must not show in a link's link-local address.
+func TestLinkLocalFollowsMAC(t *testing.T) {
+	b := newBench(t)
+	before := pair(state.Host, "v0", state.Host, "v1", 1)
+	after := before
+	after.MAC = mac(77)
+	b.apply(create(before, otherEnd(before))...)
+	const show = "ip -6 -o address show dev v0"
+	for range 100 { // it comes with the carrier
+		if strings.Contains(b.Sh(show), "fe80::") {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	for range 2 {
+		b.apply(update(before, after))
+		b.shows(show, after.MAC.LinkLocal().String())
+		if has := b.Sh(show); strings.Contains(has, before.MAC.LinkLocal().String()) {
+			t.Errorf("from MAC %s to %s, v0 has\n%s", before.MAC, after.MAC, has)
+		}
+		before, after = after, before
+	}
+	b.clear(remove(before)...)
+}

@@ -29,6 +29,9 @@ func (r *run) updateLink(before, after state.Link) error {
 	}
 	all := before.HalfMade || before.Name == ""
 	b := &batch{}
+	if err := open.moveLinkLocal(r.ctx, b, before, after); err != nil {
+		return err
+	}
 	if err := r.changes(b, open, before, after, all); err != nil {
 		return err
 	}
