@@ -1,0 +1,157 @@
+package apart
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// netnsDir is where `ip netns` keeps names for namespaces.
+const netnsDir = "/run/netns"
+
+// Kernel is all that the kernel holds of the network, for the machine and every named
+// namespace, in the words of iproute2, nft and /proc/sys/net: a line for each thing, sorted
+// under a heading for each place and witness. What differs between two looks at one kernel
+// is left out, so that two machines can be compared.
+func Kernel() (string, error) {
+	entries, err := os.ReadDir(netnsDir)
+	if err != nil && !os.IsNotExist(err) {
+		return "", err
+	}
+	var b strings.Builder
+	if err := look(&b, "host"); err != nil {
+		return "", err
+	}
+	for _, e := range entries {
+		err := inNamespace(netnsDir+"/"+e.Name(), func() error { return look(&b, "namespace "+e.Name()) })
+		if err != nil {
+			return "", fmt.Errorf("looking into namespace %s: %w", e.Name(), err)
+		}
+	}
+	return b.String(), nil
+}
+
+// inNamespace calls fn on a thread that is in the namespace, as are the programs that fn
+// starts. `ip netns exec` would cost a process more for each.
+func inNamespace(path string, fn func() error) error {
+	ns, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(ns)
+	done := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
+		err := unix.Setns(ns, unix.CLONE_NEWNET)
+		if err == nil {
+			err = fn()
+		}
+		done <- err
+	}()
+	return <-done
+}
+
+// witnesses are the programs that are asked, each with what it is to read.
+var witnesses = []struct{ command, input string }{
+	{"ip -o -d -batch -", "link show\naddress show\nroute show table all\nrule show\nneighbor show nud permanent\n"},
+	{"ip -6 -o -d -batch -", "rule show\n"},
+	{"nft -s list ruleset", ""},
+}
+
+// look asks all witnesses about the place that the thread is in.
+func look(b *strings.Builder, place string) error {
+	for _, w := range witnesses {
+		words := strings.Fields(w.command)
+		cmd := exec.Command(words[0], words[1:]...)
+		cmd.Stdin = strings.NewReader(w.input)
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			return fmt.Errorf("%s: %w: %s", w.command, err, out)
+		}
+		fmt.Fprintf(b, "== %s: %s\n%s", place, w.command, settled(words[0], string(out)))
+	}
+	settings, err := sysctls()
+	fmt.Fprintf(b, "== %s: /proc/sys/net\n%s", place, settings)
+	return err
+}
+
+// volatile is what differs between two looks at one kernel: indices, timers, what a
+// bridge learned, and how far a link got with coming up.
+var volatile = []struct {
+	pattern *regexp.Regexp
+	with    string
+}{
+	{regexp.MustCompile(`(?m)^\d+: `), ""},
+	{regexp.MustCompile(`(?m)^([^ :@]+)@[^ :]+:`), "$1:"}, // an index, where the peer is in another namespace
+	{regexp.MustCompile(`link-netnsid \d+`), "link-netnsid"},
+	{regexp.MustCompile(`_timer +[\d.]+`), "_timer"},
+	{regexp.MustCompile(`fdb_n_learned \d+`), "fdb_n_learned"},
+	{regexp.MustCompile(`tso_max_size \d+`), "tso_max_size"}, // a bridge keeps that of its last port
+	{regexp.MustCompile(`port_id \w+ port_no \w+`), "port_id port_no"},
+	{regexp.MustCompile(`designated_port \d+`), "designated_port"},
+	{regexp.MustCompile(` (tentative|dadfailed|linkdown)\b`), ""},
+	{regexp.MustCompile(` state (UP|UNKNOWN|LOWERLAYERDOWN) `), " state "},
+	{regexp.MustCompile(` +\\ +`), ` \ `},
+	{regexp.MustCompile(` +(\n|$)`), "$1"},
+}
+
+func settled(program, text string) string {
+	for _, v := range volatile {
+		text = v.pattern.ReplaceAllString(text, v.with)
+	}
+	if program == "nft" {
+		return text
+	}
+	lines := slices.DeleteFunc(strings.SplitAfter(text, "\n"), comesLate)
+	slices.Sort(lines)
+	return strings.Join(lines, "")
+}
+
+// comesLate reports a route to an interface's own link-local address, which the kernel
+// adds when it has made sure that nobody else has it, a second or two later.
+func comesLate(line string) bool {
+	return strings.HasPrefix(line, "local fe80::") || strings.HasPrefix(line, "anycast fe80::")
+}
+
+// switched are the settings that cnmctl turns on for the machine and leaves on, and what
+// the kernel changes along with them; and a secret.
+var switched = regexp.MustCompile(`/(ip_forward|forwarding|mc_forwarding|accept_redirects|stable_secret)$`)
+
+// sysctls lists the settings below net/ipv4 and net/ipv6, a line each.
+func sysctls() (string, error) {
+	var b strings.Builder
+	var walk func(dir string) error
+	walk = func(dir string) error {
+		entries, err := os.ReadDir(dir)
+		if errors.Is(err, os.ErrNotExist) {
+			return nil // an interface that just went
+		}
+		if err != nil {
+			return err
+		}
+		for _, e := range entries {
+			path := dir + "/" + e.Name()
+			if e.IsDir() {
+				if err := walk(path); err != nil {
+					return err
+				}
+			} else if value, err := os.ReadFile(path); err == nil && !switched.MatchString(path) { // some are only for writing
+				fmt.Fprintf(&b, "%s:%s\n", path, strings.TrimSpace(string(value)))
+			}
+		}
+		return nil
+	}
+	for _, dir := range []string{"/proc/sys/net/ipv4", "/proc/sys/net/ipv6"} {
+		if err := walk(dir); err != nil {
+			return "", fmt.Errorf("reading %s: %w", dir, err)
+		}
+	}
+	return b.String(), nil
+}
