@@ -2,37 +2,70 @@ package laws
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/cnmctl/cnmctl/cli"
+	"github.com/cnmctl/cnmctl/e2e/apart"
 )
 
-// wipe makes the throwaway host new again, whatever a failed run left.
-func wipe(t fataler, keepStore bool) {
-	t.Helper()
+// fataler is what *testing.T and *rapid.T have in common.
+type fataler interface {
+	Helper()
+	Fatalf(format string, args ...any)
+}
+
+// machine is the throwaway host, with a folder for its configuration.
+type machine struct {
+	fataler
+	dir string
+}
+
+// write puts a configuration into the folder.
+func (m *machine) write(hcl string) {
+	m.Helper()
+	if err := os.WriteFile(filepath.Join(m.dir, "main.hcl"), []byte(hcl), 0o644); err != nil {
+		m.Fatalf("writing the configuration: %v", err)
+	}
+}
+
+// wipe makes the machine new again, whatever a failed run left; the store may stay.
+func (m *machine) wipe(keepStore bool) {
+	m.Helper()
 	for _, path := range glob("/run/netns/*") {
 		_ = syscall.Unmount(path, syscall.MNT_DETACH)
-		_ = os.Remove(path)
 	}
+	// All links at once: each deletion waits until no processor looks at the link.
+	const group = "7777"
+	var doom strings.Builder
 	for _, path := range glob("/sys/class/net/*") {
 		if name := filepath.Base(path); name != "lo" {
-			_ = exec.Command("ip", "link", "del", name).Run() // its peer may have taken it along
+			fmt.Fprintf(&doom, "link set dev %s group %s\n", name, group)
 		}
 	}
-	witness(t, "nft", "flush", "ruleset")
+	if doom.Len() > 0 {
+		doom.WriteString("link del group " + group + "\n")
+		cmd := exec.Command("ip", "-force", "-batch", "-")
+		cmd.Stdin = strings.NewReader(doom.String())
+		_ = cmd.Run() // some go with their namespace at the same time
+	}
+	if out, err := exec.Command("nft", "flush", "ruleset").CombinedOutput(); err != nil {
+		m.Fatalf("flushing the ruleset: %v: %s", err, out)
+	}
+	_ = syscall.Unmount("/run/netns", syscall.MNT_DETACH)
 	dirs := []string{"/run/netns", "/etc/netns"}
 	if !keepStore {
 		dirs = append(dirs, "/var/lib/cnmctl")
 	}
-	_ = syscall.Unmount("/run/netns", syscall.MNT_DETACH)
 	for _, dir := range dirs {
 		if err := os.RemoveAll(dir); err != nil {
-			t.Fatalf("wiping the throwaway host: %v", err)
+			m.Fatalf("wiping the machine: %v", err)
 		}
 	}
 }
@@ -42,35 +75,13 @@ func glob(pattern string) []string {
 	return found
 }
 
-// fataler is what *testing.T and *rapid.T have in common.
-type fataler interface {
-	Helper()
-	Fatalf(format string, args ...any)
-	Logf(format string, args ...any)
-}
-
-// folder writes a configuration to a folder of its own.
-func folder(t fataler, hcl string) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "law")
-	if err == nil {
-		err = os.WriteFile(filepath.Join(dir, "main.hcl"), []byte(hcl), 0o644)
-	}
-	if err != nil {
-		t.Fatalf("writing the configuration: %v", err)
-	}
-	return dir
-}
-
-// cnmctl runs a command in this process and returns its exit code and output.
-func cnmctl(env cli.Env, args ...string) (int, string) {
-	var out bytes.Buffer
-	env.Stdin, env.Stdout, env.Stderr = strings.NewReader(""), &out, &out
-	if env.Getenv == nil {
-		env.Getenv = getenv
-	}
-	code := cli.Main(append([]string{"cnmctl"}, args...), env)
-	return code, out.String()
+// try runs a command in this process and returns its exit code and output.
+func (m *machine) try(args ...string) (code int, stdout, stderr string) {
+	var out, problems bytes.Buffer
+	code = cli.Main(append([]string{"cnmctl", "-chdir=" + m.dir}, args...), cli.Env{
+		Stdin: strings.NewReader(""), Stdout: &out, Stderr: &problems, Getenv: getenv,
+	})
+	return code, out.String(), problems.String()
 }
 
 // getenv lets nothing of the tester's environment in.
@@ -82,45 +93,103 @@ func getenv(name string) string {
 }
 
 // must runs a command that has to end with the code.
-func must(t fataler, want int, args ...string) string {
-	t.Helper()
-	code, out := cnmctl(cli.Env{}, args...)
+func (m *machine) must(want int, args ...string) string {
+	m.Helper()
+	code, stdout, stderr := m.try(args...)
 	if code != want {
-		t.Fatalf("cnmctl %s: exit code %d, want %d\n%s", strings.Join(args, " "), code, want, out)
+		m.Fatalf("cnmctl %s: exit code %d, want %d\n%s%s", strings.Join(args, " "), code, want, stdout, stderr)
 	}
-	return out
+	return stdout
 }
 
-// same compares two listings.
-func same(t fataler, what, want, got string) {
-	t.Helper()
-	if want != got {
-		t.Fatalf("%s:\n%s", what, difference(want, got))
+// script has a shell carry out the plan.
+func (m *machine) script(flags ...string) {
+	m.Helper()
+	text := m.must(0, append([]string{"plan", "-as=script"}, flags...)...)
+	cmd := exec.Command("sh")
+	cmd.Stdin = strings.NewReader(text)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		m.Fatalf("running the script: %v\n%s\n%s", err, out, text)
 	}
 }
 
-// difference shows the lines that only one of two listings has.
+// patience is how long the kernel may take to come to rest: it takes namespaces apart in
+// the background, and a bridge hears late of its ports.
+const patience = 5 * time.Second
+
+// look is the kernel and the files of this machine.
+func (m *machine) look() string {
+	m.Helper()
+	kernel, err := apart.Kernel()
+	files, more := apart.Files("/etc/netns")
+	if err := errors.Join(err, more); err != nil {
+		m.Fatalf("looking at the kernel: %v", err)
+	}
+	return kernel + files
+}
+
+// listing is what look gives twice in a row.
+func (m *machine) listing() string {
+	m.Helper()
+	last := m.look()
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
+		now := m.look()
+		if now == last {
+			return now
+		}
+		last = now
+	}
+	m.Fatalf("the kernel does not come to rest:\n%s", difference(last, m.look()))
+	return ""
+}
+
+// same waits until the listing is the wanted one.
+func (m *machine) same(otherwise, want string) {
+	m.Helper()
+	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		got := m.look()
+		if got == want {
+			return
+		}
+		if time.Now().After(deadline) {
+			m.Fatalf("%s:\n%s", otherwise, difference(want, got))
+		}
+	}
+}
+
+// difference shows the lines that only one of two listings has, under their headings.
 func difference(want, got string) string {
 	var b strings.Builder
-	have := count(got)
-	for line := range strings.Lines(want) {
-		if have[line]--; have[line] < 0 {
-			fmt.Fprintf(&b, "- %s", line)
-		}
-	}
-	need := count(want)
-	for line := range strings.Lines(got) {
-		if need[line]--; need[line] < 0 {
-			fmt.Fprintf(&b, "+ %s", line)
-		}
-	}
+	only(&b, "- ", want, got)
+	only(&b, "+ ", got, want)
 	return b.String()
 }
 
-func count(text string) map[string]int {
-	lines := map[string]int{}
-	for line := range strings.Lines(text) {
-		lines[line]++
+// only writes the lines that the one has more often than the other.
+func only(b *strings.Builder, sign, one, other string) {
+	have := map[string]int{}
+	for heading, line := range located(other) {
+		have[heading+line]++
 	}
-	return lines
+	for heading, line := range located(one) {
+		if have[heading+line]--; have[heading+line] < 0 {
+			fmt.Fprintf(b, "%s%s: %s\n", sign, heading, line)
+		}
+	}
+}
+
+// located yields the lines of a listing with the heading that each stands under.
+func located(listing string) func(func(heading, line string) bool) {
+	return func(yield func(heading, line string) bool) {
+		heading := ""
+		for line := range strings.Lines(listing) {
+			line = strings.TrimRight(line, "\n")
+			if title, ok := strings.CutPrefix(line, "== "); ok {
+				heading = title
+			} else if !yield(heading, line) {
+				return
+			}
+		}
+	}
 }

@@ -1,10 +1,13 @@
 // Package laws holds cnmctl to its promises on a real kernel, over random configurations:
-// twice is once, destroying leaves nothing, and the way there does not matter.
+// twice is once, destroying leaves nothing, the way there does not matter, the plan says
+// what happens, and a script of it does the same.
 package laws
 
 import (
+	"flag"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/cnmctl/cnmctl/e2e/apart"
@@ -16,38 +19,110 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// TestLaws draws pairs of configurations. What it finds is shrunk and kept, see keep.
 func TestLaws(t *testing.T) {
+	checks := "-rapid.checks=100"
+	if testing.Short() {
+		checks = "-rapid.checks=50" // of which rapid runs a fifth in short mode
+	}
 	apart.Test(t, func(t *testing.T) {
 		t.Setenv("TMPDIR", t.TempDir())
-		rapid.Check(t, func(t *rapid.T) {
-			checkLaws(t, configs().Draw(t, "A").String(), configs().Draw(t, "B").String())
+		kept, err := filepath.Abs("testdata") // cnmctl leaves for the folder of its configuration
+		if err != nil {
+			t.Fatal(err)
+		}
+		var worst pair
+		t.Cleanup(func() {
+			if t.Failed() {
+				t.Logf("kept in %s, which TestKept runs from now on", keep(t, kept, worst))
+			}
 		})
-	})
+		rapid.Check(t, func(t *rapid.T) {
+			p := pair{configs().Draw(t, "A").String(), configs().Draw(t, "B").String()}
+			passed := false
+			defer func() {
+				if !passed {
+					worst = p // rapid ends with the smallest pair that fails
+				}
+			}()
+			checkLaws(t, p)
+			passed = true
+		})
+	}, append([]string{checks, "-rapid.nofailfile"}, given("rapid.")...)...)
 }
 
-// checkLaws goes from nothing to a, to b, and back to nothing.
-func checkLaws(t fataler, a, b string) {
+// given are the flags of this run whose names begin so.
+func given(prefix string) []string {
+	var flags []string
+	flag.Visit(func(f *flag.Flag) {
+		if strings.HasPrefix(f.Name, prefix) {
+			flags = append(flags, "-"+f.Name+"="+f.Value.String())
+		}
+	})
+	return flags
+}
+
+// pair is a configuration and the one that follows it.
+type pair struct{ A, B string }
+
+// checkLaws goes from nothing to A, to B, and back to nothing, with apply and with scripts.
+func checkLaws(t fataler, p pair) {
 	t.Helper()
-	wipe(t, false)
-	before := listing(t)
-	dir := folder(t, a)
-	defer os.RemoveAll(dir)
-
-	t.Logf("A:\n%s\nB:\n%s", a, b)
-	must(t, 0, "-chdir="+dir, "apply", "-auto-approve")
-	must(t, 0, "-chdir="+dir, "plan", "-detailed-exitcode")
-	if err := os.WriteFile(filepath.Join(dir, "main.hcl"), []byte(b), 0o644); err != nil {
-		t.Fatalf("writing the configuration: %v", err)
+	dir, err := os.MkdirTemp("", "law")
+	if err != nil {
+		t.Fatalf("making a folder: %v", err)
 	}
-	must(t, 0, "-chdir="+dir, "apply", "-auto-approve")
-	must(t, 0, "-chdir="+dir, "plan", "-detailed-exitcode")
-	after := listing(t)
+	defer os.RemoveAll(dir)
+	m := &machine{fataler: t, dir: dir}
 
-	// B alone, with the same claims held.
-	wipe(t, true)
-	must(t, 0, "-chdir="+dir, "apply", "-auto-approve")
-	same(t, "A then B is not B alone", listing(t), after)
+	m.wipe(false)
+	nothing := m.listing()
+	m.write(p.A)
+	first := m.apply(nothing)
+	m.write(p.B)
+	second := m.apply(first)
 
-	must(t, 0, "-chdir="+dir, "destroy", "-auto-approve")
-	same(t, "destroying B leaves something", before, listing(t))
+	m.wipe(true) // and the claims are held, so that they are the same
+	m.must(0, "apply", "-auto-approve")
+	m.same("B alone is not what A then B is", second)
+	m.destroy(second, nothing)
+
+	m.wipe(false)
+	m.write(p.A)
+	m.script()
+	m.same("the script for A does not do what apply does", first)
+	m.must(0, "apply", "-auto-approve") // the store knows nothing yet of what the script made
+	m.same("writing the records of A changes the kernel", first)
+	m.write(p.B)
+	m.script()
+	m.same("the script from A to B does not do what apply does", second)
+	m.must(0, "apply", "-auto-approve")
+	m.same("writing the records of B changes the kernel", second)
+	m.script("-destroy")
+	m.same("the script that destroys B leaves something", nothing)
+}
+
+// apply goes from the kernel that was to what the configuration says.
+func (m *machine) apply(was string) (is string) {
+	m.Helper()
+	plan := m.plan()
+	m.must(0, "apply", "-auto-approve")
+	is = m.listing()
+	m.announced(plan, was, is)
+	m.must(0, "plan", "-detailed-exitcode")
+	return is
+}
+
+// destroy goes back to nothing, and leaves no directory behind either.
+func (m *machine) destroy(was, nothing string) {
+	m.Helper()
+	plan := m.plan("-destroy")
+	m.must(0, "destroy", "-auto-approve")
+	m.same("destroying leaves something", nothing)
+	m.announced(plan, was, nothing)
+	for _, dir := range []string{"/run/netns", "/etc/netns", "/var/lib/cnmctl"} {
+		if left, _ := filepath.Glob(dir + "*"); len(left) > 0 {
+			m.Fatalf("destroying leaves %s", left)
+		}
+	}
 }
