@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -129,6 +130,10 @@ func (m *migration) look(ctx context.Context) (err error) {
 	if m.have, err = m.from.Snapshot(ctx); err != nil {
 		return err
 	}
+	maps.DeleteFunc(m.have, func(_ state.Key, o state.Object) bool {
+		_, others := o.(state.Foreign)
+		return others
+	})
 	there, err := m.to.Snapshot(ctx)
 	if err != nil {
 		return err

@@ -125,9 +125,14 @@ func (s *Store) write(ctx context.Context, changes []change, last *api.TxnOp, te
 		switch {
 		case err == nil:
 			tell.written(part)
-		case tooLarge(err) && batch.ops > 4 && len(part) > 1:
+		case tooLarge(err) && len(part) > 1:
 			s.shrink(batch)
 			return true, err
+		case tooLarge(err):
+			err = fmt.Errorf("storing %s: it takes %d bytes, more than Consul takes at once (limits.txn_max_req_len and kv_max_value_size): %w",
+				part[0].key, len(part[0].op.KV.Value), err)
+			tell.failed(part, err)
+			return false, err
 		case errors.Is(err, errConflict):
 			return true, err
 		default:

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/cnmctl/cnmctl/state"
 )
@@ -44,6 +45,8 @@ func emptyLike(o state.Object) state.Object {
 		return state.Network{}
 	case state.Endpoint:
 		return state.Endpoint{}
+	case state.HostRecord:
+		return state.HostRecord{}
 	}
 	return state.Sandbox{}
 }
@@ -87,7 +90,11 @@ func (l layout) decode(key string, text []byte, stack string) (state.Object, err
 	if err != nil {
 		return nil, &valueError{key, err}
 	}
-	if owner := o.Owner(); owner.Stack != stack || owner.Address == "" {
+	owner := o.Owner()
+	if strings.HasPrefix(key, l.vnis) && owner.Stack != "" {
+		stack = owner.Stack // whoever it is
+	}
+	if owner.Stack != stack || owner.Address == "" {
 		return nil, &valueError{key, fmt.Errorf("it belongs to %q of stack %q", owner.Address, owner.Stack)}
 	}
 	if belongs, err := l.key(o); err != nil || belongs != key {
@@ -104,6 +111,8 @@ func decodeKind(kind state.Kind, text []byte) (state.Object, error) {
 		return strictly[state.Network](text)
 	case state.KindEndpoint:
 		return strictly[state.Endpoint](text)
+	case state.KindHost:
+		return strictly[state.HostRecord](text)
 	}
 	return strictly[state.Sandbox](text)
 }

@@ -15,7 +15,6 @@ import (
 // changes, and renewals that keep the session alive.
 const (
 	watchWait  = 10 * time.Second
-	renewEvery = sessionTTL / 3
 	retryEvery = 500 * time.Millisecond
 )
 
@@ -66,15 +65,18 @@ func (h *hold) err() error {
 // may have given the lock to another already: our clock began before Consul's did, so we
 // stop before anybody else begins.
 func (s *Store) renew(ctx context.Context, h *hold, alive time.Time) {
-	pause := renewEvery
+	pause := s.ttl / 3
 	for {
+		end := alive.Add(s.ttl)
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(min(pause, max(0, time.Until(alive.Add(sessionTTL))))):
+		case <-time.After(min(pause, max(0, time.Until(end)))):
 		}
 		asked := time.Now()
-		entry, _, err := s.client.Session().Renew(h.session, (&api.WriteOptions{}).WithContext(ctx))
+		inTime, cancel := context.WithDeadline(ctx, end)
+		entry, _, err := s.client.Session().Renew(h.session, (&api.WriteOptions{}).WithContext(inTime))
+		cancel()
 		switch {
 		case ctx.Err() != nil:
 			return
@@ -82,9 +84,9 @@ func (s *Store) renew(ctx context.Context, h *hold, alive time.Time) {
 			_ = h.lose(s.keys.lock(), errors.New("its session is gone"))
 			return
 		case err == nil:
-			alive, pause = asked, renewEvery
-		case time.Since(alive) >= sessionTTL:
-			_ = h.lose(s.keys.lock(), fmt.Errorf("Consul could not be told for %s that it is still held: %w", sessionTTL, innermost(err))) //nolint:staticcheck // a name is capitalized
+			alive, pause = asked, s.ttl/3
+		case !time.Now().Before(end):
+			_ = h.lose(s.keys.lock(), fmt.Errorf("Consul could not be told for %s that it is still held: %w", s.ttl, innermost(err))) //nolint:staticcheck // a name is capitalized
 			return
 		default:
 			pause = retryEvery

@@ -2,6 +2,7 @@ package consul
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -18,17 +19,21 @@ const (
 	networkDir  = "network/"
 	endpointDir = "endpoint/"
 	sandboxDir  = "sandbox/"
+	hostDir     = "host/"
 )
+
+// vniDir is where all stacks of a path claim VNIs: one number space for the cluster.
+const vniDir = "claim/vni/"
 
 // anyHost stands for the host of sandboxes that have none.
 const anyHost = "-"
 
-// layout knows where things are: everything of the stack is below root, which ends in a
-// slash.
-type layout struct{ root string }
+// layout knows where things are: everything of the stack is below root, but for its VNIs,
+// which are below vnis with those of all others. Both end in a slash.
+type layout struct{ root, vnis string }
 
 func newLayout(path, stack string) layout {
-	return layout{path + "/" + component(stack) + "/"}
+	return layout{path + "/" + component(stack) + "/", path + "/" + vniDir}
 }
 
 func (l layout) revision() string { return l.root + revisionKey }
@@ -36,7 +41,8 @@ func (l layout) lock() string     { return l.root + lockKey }
 
 // key is where the object is stored:
 //
-//	claim/<network>/<address>
+//	claim/<network>/<address>, or claim/vni/<number> for all stacks
+//	host/<name>
 //	network/<name>
 //	endpoint/<network>/<name>
 //	sandbox/<host>/<name>
@@ -47,7 +53,12 @@ func (l layout) lock() string     { return l.root + lockKey }
 func (l layout) key(o state.Object) (string, error) {
 	switch o := o.(type) {
 	case state.Claim:
+		if o.VNI != 0 {
+			return l.vnis + strconv.FormatUint(uint64(o.VNI), 10), nil
+		}
 		return l.root + claimDir + name("network", o.Network) + "/" + o.IP.String(), nil
+	case state.HostRecord:
+		return l.root + hostDir + name("host", o.Mark.Address), nil
 	case state.Network:
 		return l.root + networkDir + name("network", o.Mark.Address), nil
 	case state.Endpoint:
@@ -65,9 +76,18 @@ func (l layout) key(o state.Object) (string, error) {
 // kind is the kind of the object at a key of the stack, "" for keys that are not ours. A
 // key that ends in a slash is a folder that somebody made in Consul's user interface.
 func (l layout) kind(key string) state.Kind {
-	rest, ours := strings.CutPrefix(key, l.root)
-	if !ours || strings.HasSuffix(key, "/") {
+	if strings.HasSuffix(key, "/") {
 		return ""
+	}
+	if strings.HasPrefix(key, l.vnis) {
+		return state.KindClaim
+	}
+	rest, ours := strings.CutPrefix(key, l.root)
+	if !ours {
+		return ""
+	}
+	if host, is := strings.CutPrefix(rest, hostDir); is && !strings.Contains(host, "/") {
+		return state.KindHost // what is below it is for those who are alive
 	}
 	for dir, kind := range map[string]state.Kind{
 		claimDir: state.KindClaim, networkDir: state.KindNetwork,

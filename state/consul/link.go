@@ -68,9 +68,9 @@ func (s *Store) try(ctx context.Context, doing string, call func(context.Context
 		case ctx.Err() != nil:
 			return fmt.Errorf("%s: %w", doing, context.Cause(ctx))
 		}
-		// A wrong address does not become right by waiting; a server that was there may
-		// be restarting.
-		hopeless := errors.Is(err, errSilent) || !reached && !passing(err)
+		// A wrong address or certificate does not become right by waiting; a server that was
+		// there may be restarting.
+		hopeless := errors.Is(err, errSilent) || distrust(err) || !reached && !passing(err) && !brokenOff(err)
 		wait := pause/2 + rand.N(pause/2)
 		if hopeless || time.Now().Add(wait).After(deadline) {
 			s.link.note(passing(err))
@@ -102,6 +102,9 @@ func brokenOff(err error) bool {
 	}
 	return false
 }
+
+// distrust reports that one side does not accept the other's certificate.
+func distrust(err error) bool { return strings.Contains(err.Error(), "tls: ") }
 
 // passing reports that a server answered that it cannot now: it has no leader, or too
 // much to do. The rate limiter says 429 when another server may help and 503 when only
@@ -167,8 +170,11 @@ type UnreachableError struct {
 }
 
 func (e *UnreachableError) Error() string {
-	return fmt.Sprintf("%s: Consul at %s cannot be reached: %v. Is its agent running, and is the address right "+
-		"(CONSUL_HTTP_ADDR, or address in the store block)? What runs goes on running", e.Doing, e.Address, innermost(e.Err))
+	hint := "Is its agent running, and is the address right (CONSUL_HTTP_ADDR, or address in the store block)?"
+	if distrust(e.Err) {
+		hint = "The certificates are those of ca_file, cert_file and key_file in the store block, or CONSUL_CACERT, CONSUL_CLIENT_CERT and CONSUL_CLIENT_KEY."
+	}
+	return fmt.Sprintf("%s: Consul at %s cannot be reached: %v. %s What runs goes on running", e.Doing, e.Address, innermost(e.Err), hint)
 }
 
 func (e *UnreachableError) Unwrap() error { return e.Err }

@@ -18,8 +18,8 @@ import (
 // keeps the next taker out for as long as a holder may need to notice its loss; what is
 // written to the store needs none, because each transaction checks the session.
 const (
-	sessionTTL = 15 * time.Second
-	lockDelay  = time.Second
+	usualTTL  = 15 * time.Second
+	lockDelay = time.Second
 )
 
 // lockValue is what the lock's key says of its holder.
@@ -93,7 +93,7 @@ func (s *Store) readLock(ctx context.Context) (l heldLock, err error) {
 func (s *Store) newSession(ctx context.Context) (id string, err error) {
 	err = s.try(ctx, "making a session for the lock of stack "+s.stack, func(ctx context.Context) (err error) {
 		id, _, err = s.client.Session().CreateNoChecks(&api.SessionEntry{
-			Name: "cnmctl " + s.keys.lock(), TTL: sessionTTL.String(), LockDelay: lockDelay, Behavior: api.SessionBehaviorRelease,
+			Name: "cnmctl " + s.keys.lock(), TTL: s.ttl.String(), LockDelay: lockDelay, Behavior: api.SessionBehaviorRelease,
 		}, (&api.WriteOptions{}).WithContext(ctx))
 		return err
 	})

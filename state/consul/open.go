@@ -36,6 +36,9 @@ type Options struct {
 	Token, TokenFile      string
 	// CAFile, CertFile and KeyFile are for TLS.
 	CAFile, CertFile, KeyFile string
+	// SessionTTL is for how long a holder of the lock may be silent, Consul taking up to
+	// twice that; 0 is fifteen seconds. Consul takes no less than ten if nobody told it to.
+	SessionTTL time.Duration
 	// Who is noted in the revision as who made the change; "" is this machine's name.
 	Who string
 }
@@ -47,6 +50,7 @@ type Store struct {
 	// policy is the path that a token needs rights for.
 	policy    string
 	namespace string
+	ttl       time.Duration
 	keys      layout
 	client    *api.Client
 	transport *http.Transport
@@ -89,7 +93,7 @@ func Open(o Options) (*Store, error) {
 	}
 	return &Store{
 		stack: o.Stack, who: o.Who, policy: o.Path, namespace: cfg.Namespace,
-		keys: newLayout(o.Path, o.Stack), client: client, transport: transport,
+		ttl: cmp.Or(o.SessionTTL, usualTTL), keys: newLayout(o.Path, o.Stack), client: client, transport: transport,
 		link: &link{address: address}, batch: mostPerTransaction,
 	}, nil
 }

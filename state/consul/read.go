@@ -23,35 +23,55 @@ type entry struct {
 // tree is what was read of the stack: by the name of the key, ours only.
 type tree struct {
 	entries map[string]entry
-	world   state.World
+	// world has other stacks' claims on VNIs too, as they are.
+	world state.World
 	// places are the keys at which an object is, the one that counts last.
 	places   map[state.Key][]string
 	revision entry
 }
 
-// Snapshot reads all of the stack's claims and records in one consistent read.
+// Snapshot reads all of the stack's claims and records in one consistent read, and which
+// VNIs other stacks hold.
 func (s *Store) Snapshot(ctx context.Context) (state.World, error) {
 	t, err := s.readAll(ctx)
+	for k, o := range t.world {
+		if holder := o.Owner(); holder.Stack != s.stack {
+			t.world[k] = state.Foreign{K: k, What: fmt.Sprintf("a claim of stack %s (%s)", holder.Stack, holder.Address)}
+		}
+	}
 	return t.world, err
 }
 
-// readAll reads everything below the stack's root. Consul leaves out silently what a token
-// may not see; an answer with holes is no answer.
+// readAll reads everything below the stack's root, and the VNIs. One key of each is asked
+// for by name: what a list leaves out, Consul does not tell those who come without a token.
 func (s *Store) readAll(ctx context.Context) (tree, error) {
-	var pairs api.KVPairs
-	err := s.try(ctx, "reading the records of stack "+s.stack, func(ctx context.Context) error {
-		var meta *api.QueryMeta
-		var err error
-		pairs, meta, err = s.client.KV().List(s.keys.root, consistent(ctx))
-		if err == nil && meta.ResultsFilteredByACLs {
-			return hidden("key:read", s.keys.root)
-		}
-		return err
-	})
+	if _, err := s.readSome(ctx, []string{s.keys.vnis + "0"}); err != nil {
+		return tree{}, err
+	}
+	pairs, err := s.list(ctx, s.keys.root)
 	if err != nil {
 		return tree{}, err
 	}
-	return s.plant(pairs)
+	vnis, err := s.list(ctx, s.keys.vnis)
+	if err != nil {
+		return tree{}, err
+	}
+	return s.plant(append(pairs, vnis...))
+}
+
+// list reads everything below a prefix. Consul leaves out silently what a token may not
+// see; an answer with holes is no answer.
+func (s *Store) list(ctx context.Context, prefix string) (pairs api.KVPairs, err error) {
+	err = s.try(ctx, "reading the records of stack "+s.stack, func(ctx context.Context) error {
+		var meta *api.QueryMeta
+		var err error
+		pairs, meta, err = s.client.KV().List(prefix, consistent(ctx))
+		if err == nil && meta.ResultsFilteredByACLs {
+			return hidden("key:read", prefix)
+		}
+		return err
+	})
+	return pairs, err
 }
 
 // readSome reads the keys in one consistent transaction, and the revision.

@@ -31,6 +31,7 @@ func samples() []state.Object {
 				Reserved: map[string]netip.Addr{"printer": ip("10.1.0.9")}},
 			{CIDR: prefix("fd00::/64")},
 		},
+		VNIs: []uint32{256, 257}, Implied: true,
 		Internal: true, NoIPv4: true, IPv6: true, MTU: 1400, Prefix: "eth",
 		Options: state.Options{"icc": json.RawMessage(`false`), "name": json.RawMessage(`"br-front"`), "list": json.RawMessage(`[1,{"a":null}]`)},
 		Labels:  labels, Protected: true,
@@ -41,6 +42,7 @@ func samples() []state.Object {
 		Interface: "eth0", HostInterface: "veth0", Aliases: []string{"www"}, Priority: -1,
 		Sysctls: map[string]string{"net.ipv4.conf.IFNAME.rp_filter": "0"},
 		Options: state.Options{"hairpin": json.RawMessage(`true`)}, Labels: labels, Protected: true,
+		Implied: true,
 	}
 	sandbox := state.Sandbox{
 		Mark: mark("module.m[0].sandbox.web"), Name: "web", Host: "a", Netns: "contract-web", Hostname: "www",
@@ -54,7 +56,8 @@ func samples() []state.Object {
 		Labels:     labels, Protected: true,
 	}
 	return []state.Object{network, endpoint, sandbox, state.Endpoint{Mark: mark("endpoint.bare")}, claim(endpoint.Mark.Address, 2),
-		state.Claim{Network: "network.front", IP: ip("fd00::2"), Mark: endpoint.Mark}}
+		state.Claim{Network: "network.front", IP: ip("fd00::2"), Mark: endpoint.Mark},
+		state.Claim{VNI: 256, Mark: network.Mark}, state.HostRecord{Mark: mark("host.a"), Name: "a", VTEP: ip("10.99.0.10"), MTU: 1500}}
 }
 
 func creates(objects ...state.Object) []state.Op {

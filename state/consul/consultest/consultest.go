@@ -119,9 +119,11 @@ func New(o Options) (*Server, error) {
 	config := fmt.Sprintf("addresses { http = \"%s unix://%s\" }", ip, s.Socket) + `
 		ports { dns = -1 grpc = -1 grpc_tls = -1 serf_wan = -1 }
 		performance { raft_multiplier = 1 }
-		limits { http_max_conns_per_client = 2000 }
-		` + o.Config
-	return s, os.WriteFile(filepath.Join(dir, "config.hcl"), []byte(config), 0o600)
+		`
+	// Two files, because a block may be written once in each.
+	return s, errors.Join(
+		os.WriteFile(filepath.Join(dir, "config.hcl"), []byte(config), 0o600),
+		os.WriteFile(filepath.Join(dir, "more.hcl"), []byte(o.Config), 0o600))
 }
 
 // Close ends the server and removes what it leaves.
@@ -144,7 +146,8 @@ func (s *Server) launch() error {
 		return err
 	}
 	args := []string{"agent", "-node=" + strings.ReplaceAll(s.IP, ".", "-"), "-bind=" + s.IP, "-client=" + s.IP,
-		"-config-file=" + filepath.Join(s.dir, "config.hcl"), "-log-level=warn"}
+		"-config-file=" + filepath.Join(s.dir, "config.hcl"),
+		"-config-file=" + filepath.Join(s.dir, "more.hcl"), "-log-level=warn"}
 	if s.opts.Durable {
 		args = append(args, "-server", fmt.Sprintf("-bootstrap-expect=%d", max(1, s.opts.Peers)), "-data-dir="+filepath.Join(s.dir, "data"))
 	} else {
