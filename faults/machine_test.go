@@ -1,0 +1,79 @@
+package faults
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cnmctl/cnmctl/cli"
+	"github.com/rogpeppe/go-internal/diff"
+)
+
+// cnmctl runs a command in this process and returns its exit code and output.
+func cnmctl(env cli.Env, args ...string) (int, string) {
+	var out bytes.Buffer
+	env.Stdout, env.Stderr = &out, &out
+	code := cli.Main(append([]string{"cnmctl"}, args...), alone(env))
+	return code, out.String()
+}
+
+// alone lets nothing of the tester's environment in.
+func alone(env cli.Env) cli.Env {
+	env.Stdin, env.Getenv = strings.NewReader(""), getenv
+	env.Environ = func() []string { return nil }
+	return env
+}
+
+func getenv(name string) string {
+	if name == "CNMCTL_IN_AUTOMATION" {
+		return "1"
+	}
+	return ""
+}
+
+// must runs a command that has to end with the code.
+func must(t *testing.T, want int, args ...string) string {
+	t.Helper()
+	code, out := cnmctl(cli.Env{}, args...)
+	if code != want {
+		t.Fatalf("cnmctl %s: exit code %d, want %d\n%s", strings.Join(args, " "), code, want, out)
+	}
+	return out
+}
+
+// machine is all that the kernel and the store hold, as text.
+func machine(t *testing.T) string {
+	t.Helper()
+	text, err := kernelText("/var/lib/cnmctl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+// isLike fails unless the machine is as it was once. It waits a little: the kernel takes namespaces apart in the background.
+func isLike(t *testing.T, want string) {
+	t.Helper()
+	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		now := machine(t)
+		if now == want {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the machine is not as it has to be:\n%s", difference(want, now))
+		}
+	}
+}
+
+// difference shows the lines that differ.
+func difference(want, now string) string {
+	const most = 40
+	var lines []string
+	for line := range strings.Lines(string(diff.Diff("want", []byte(want), "now", []byte(now)))) {
+		if line[0] != ' ' {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines[:min(len(lines), most)], "")
+}
