@@ -47,6 +47,8 @@ type node struct {
 	forgotten bool
 	reason    string
 	rank      int
+	// block is what the node belongs to, by its present name; only for those that change.
+	block *block
 	// taker is the node whose deletion takes this one along, maker the one whose creation
 	// makes it; the node itself when it has an op of its own.
 	taker, maker *node
@@ -68,6 +70,8 @@ func (n *node) owner() state.Address {
 type diff struct {
 	opts  Options
 	nodes map[state.Key]*node
+	// blocks are those that change, by address.
+	blocks map[state.Address]*block
 	// changes are the nodes that change, in the order of their ops.
 	changes []*node
 	// moved tells the new address of a moved block, forced the blocks to make anew.

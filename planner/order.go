@@ -169,50 +169,50 @@ func (g *graph) linkSettings(n *node, v int32) {
 
 // store orders claims and records against what is in the kernel.
 func (g *graph) store(n *node) {
-	who := string(g.d.current(n.owner()))
+	own := n.block
 	switch n.key.Kind {
 	case state.KindClaim:
 		if n.made {
-			g.edge(n.setting(), g.gate("claimed", who))
-			g.edge(n.setting(), g.ownMade(who))
+			g.edge(n.setting(), g.blockGate(claimed, own))
+			g.edge(n.setting(), g.ownMade(own))
 		}
 		if n.dead {
-			holder := string(g.d.current(n.live.Owner().Address))
-			g.edge(g.gate("unplumbed", holder), n.taking())
-			g.edge(g.gate("withdrawn", holder), n.taking())
+			holder := g.d.blockAt(n.live.Owner().Address)
+			g.edge(g.blockGate(unplumbed, holder), n.taking())
+			g.edge(g.blockGate(withdrawn, holder), n.taking())
 		}
 	case state.KindNetwork, state.KindSandbox, state.KindEndpoint, state.KindHost:
-		g.edge(g.ownMade(who), n.setting())
+		g.edge(g.ownMade(own), n.setting())
 		g.prefer(publish, g.gate("all made", ""), n.setting())
 		// A moved record is written under its new address before the old one goes.
-		if n.dead && who == string(n.owner()) {
-			g.edge(n.taking(), g.gate("withdrawn", who))
+		if n.dead && own.address == n.owner() {
+			g.edge(n.taking(), g.blockGate(withdrawn, own))
 		} else if n.dead {
-			g.prefer(letGo, g.gate("recorded", who), n.taking())
+			g.prefer(letGo, g.blockGate(recorded, own), n.taking())
 		}
 		if n.made {
-			g.edge(n.setting(), g.gate("recorded", who))
+			g.edge(n.setting(), g.blockGate(recorded, own))
 		}
 	default:
 		if n.made {
-			g.edge(g.gate("claimed", who), n.setting())
+			g.edge(g.blockGate(claimed, own), n.setting())
 		}
 		if v := n.setting(); v >= 0 && !n.forgotten && !g.putOff[v] {
-			g.edge(v, g.ownMade(who))
+			g.edge(v, g.ownMade(own))
 		}
 		if n.dead {
-			holder := string(g.d.current(n.live.Owner().Address))
-			g.edge(g.gate("withdrawn", holder), n.taking())
-			g.edge(n.taking(), g.gate("unplumbed", holder))
+			holder := g.d.blockAt(n.live.Owner().Address)
+			g.edge(g.blockGate(withdrawn, holder), n.taking())
+			g.edge(n.taking(), g.blockGate(unplumbed, holder))
 		}
 	}
 }
 
 // ownMade is the gate behind all that is made for one block; it is one of those before the
 // gate behind all that is made at all.
-func (g *graph) ownMade(who string) int32 {
+func (g *graph) ownMade(own *block) int32 {
 	n := len(g.after)
-	v := g.gate("made", who)
+	v := g.blockGate(made, own)
 	if int(v) == n {
 		g.edge(v, g.gate("all made", ""))
 	}

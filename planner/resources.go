@@ -13,16 +13,11 @@ func (d *diff) resources(ops []state.Op) []Resource {
 	if len(ops) == 0 {
 		return nil
 	}
-	blocks := d.blocks()
+	d.count()
 	var rs []Resource
-	add := func(a state.Address, p Part) {
-		b := blocks[a]
-		if b == nil {
-			b = &block{}
-			blocks[a] = b
-		}
+	add := func(b *block, p Part) {
 		if b.resource == 0 {
-			rs = append(rs, Resource{Address: a, Record: -1})
+			rs = append(rs, Resource{Address: b.address, Record: -1})
 			b.resource = len(rs)
 		}
 		r := &rs[b.resource-1]
@@ -35,7 +30,7 @@ func (d *diff) resources(ops []state.Op) []Resource {
 		}
 	}
 	for i := range rs {
-		d.judge(&rs[i], blocks[rs[i].Address], ops)
+		d.judge(&rs[i], d.blocks[rs[i].Address], ops)
 	}
 	slices.SortFunc(rs, func(a, b Resource) int { return compareBlocks(a.Address, b.Address) })
 	return rs
@@ -43,15 +38,27 @@ func (d *diff) resources(ops []state.Op) []Resource {
 
 // blockOf is the block that an object of an op belongs to: the one that wants it, or the
 // one that has it, by its present name.
-func (d *diff) blockOf(k state.Key, o state.Object) state.Address {
-	if n := d.nodes[k]; n != nil {
-		return d.current(n.owner())
+func (d *diff) blockOf(k state.Key, o state.Object) *block {
+	if n := d.nodes[k]; n != nil && n.block != nil {
+		return n.block
 	}
-	return d.current(o.Owner().Address)
+	return d.blockAt(o.Owner().Address)
+}
+
+// blockAt is the block that now has an address.
+func (d *diff) blockAt(a state.Address) *block {
+	a = d.current(a)
+	b := d.blocks[a]
+	if b == nil {
+		b = &block{address: a}
+		d.blocks[a] = b
+	}
+	return b
 }
 
 // block is what the two worlds hold of one block.
 type block struct {
+	address                state.Address
 	liveRecord, wantRecord bool
 	// recordSame: the record is there and does not change.
 	recordSame bool
@@ -62,27 +69,26 @@ type block struct {
 	from             state.Address
 	// resource is the number of the block's resource, counted from 1.
 	resource int
+	// gates are the block's vertices in the order, by what has to be done; 0 for none.
+	gates [blockGates]int32
 }
 
-// blocks counts for each block that changes what there is of it.
-func (d *diff) blocks() map[state.Address]*block {
-	blocks := make(map[state.Address]*block, len(d.changes)/4)
-	for _, n := range d.changes {
-		if a := d.current(n.owner()); blocks[a] == nil {
-			blocks[a] = &block{}
-		}
-	}
+// count counts for each block that changes what there is of it.
+func (d *diff) count() {
 	for _, n := range d.nodes {
-		if b := blocks[d.current(n.owner())]; b != nil {
+		b := n.block
+		if b == nil {
+			b = d.blocks[d.current(n.owner())]
+		}
+		if b != nil {
 			b.count(n)
 		}
 	}
 	for from, to := range d.moved {
-		if b := blocks[to]; b != nil {
+		if b := d.blocks[to]; b != nil {
 			b.from = from
 		}
 	}
-	return blocks
 }
 
 func (b *block) count(n *node) {

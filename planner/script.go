@@ -14,20 +14,12 @@ import (
 // one that a person can read, and that leaves the same kernel behind as apply, marks
 // included. It stops at the first command that fails, and knows no way back.
 func Script(w io.Writer, p *Plan) error {
-	s := &script{Writer: bufio.NewWriterSize(w, 1<<16), plan: p, written: map[int]string{}, made: map[state.Key]bool{}}
+	s := &script{Writer: bufio.NewWriterSize(w, 1<<16), plan: p, written: map[int]string{}}
 	s.line("#!/bin/sh")
 	s.line("# What cnmctl would do for stack %s, as commands: run it as root.", shell(p.Stack))
 	s.line("# The records and claims of cnmctl's store are not part of it: after a run the next")
 	s.line("# plan finds all kernel objects by their marks, and only has to write those.")
 	s.line("set -eu")
-	for _, op := range p.Ops {
-		if op.Action == state.Create {
-			s.made[op.Key] = true
-			for _, o := range op.Along {
-				s.made[o.Key()] = true
-			}
-		}
-	}
 	begin := 0
 	for i, end := range p.Waves {
 		s.wave(i+1, p.Ops[begin:end])
@@ -44,8 +36,9 @@ type script struct {
 	// content do not fill the script.
 	written  map[int]string
 	contents state.Contents
-	// made are the keys that the plan makes.
-	made map[state.Key]bool
+	// doomed: links on the host wait in a group to be deleted, with the namespaces that
+	// their peers are in.
+	doomed bool
 }
 
 func (s *script) line(format string, args ...any) { fmt.Fprintf(s, format+"\n", args...) }
@@ -62,6 +55,10 @@ func (s *script) wave(number int, ops []state.Op) {
 			headed = true
 		}
 		s.op(op)
+	}
+	if s.doomed {
+		s.line("ip link del group %#x 2>/dev/null || :", state.DoomedGroup(s.plan.Stack))
+		s.doomed = false
 	}
 }
 
@@ -118,17 +115,19 @@ func (s *script) namespace(op state.Op, n state.Namespace) {
 	case state.Update:
 		s.line("ip -n %s link set dev lo up%s", name, marks(n.Mark))
 	case state.Delete:
+		s.doom(op)
 		s.line("ip netns del %s", name)
-		s.clear(op)
 	}
 }
 
-// clear deletes links on the host that are made again: the kernel takes a namespace down
-// in the background, and not before the last process has left it.
-func (s *script) clear(op state.Op) {
+// doom puts the links on the host that go with a namespace into a group that goes at the
+// end of the step. The kernel would take them down in the background, some time after the
+// last process has left the namespace.
+func (s *script) doom(op state.Op) {
 	for _, o := range op.Along {
-		if l, ok := o.(state.Link); ok && l.Place == state.Host && s.made[l.Key()] {
-			s.line("ip link del dev %s 2>/dev/null || :", shell(l.Name))
+		if l, ok := o.(state.Link); ok && l.Place == state.Host {
+			s.line("ip link set dev %s group %#x", shell(l.Name), state.DoomedGroup(s.plan.Stack))
+			s.doomed = true
 		}
 	}
 }

@@ -104,9 +104,10 @@ func (d *diff) firstOf(n *node) *node {
 // it. What is inside nothing that goes is deleted itself and takes the rest along. Where
 // two are inside each other (a veth pair), the first end is deleted.
 func (d *diff) arrange() {
+	d.blocks = make(map[state.Address]*block, len(d.nodes)/4)
 	for _, n := range d.nodes {
 		if n.changed() {
-			n.rank = rank[n.key.Kind]
+			n.rank, n.block = rank[n.key.Kind], d.blockAt(n.owner())
 			d.changes = append(d.changes, n)
 		}
 	}

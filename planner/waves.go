@@ -76,12 +76,38 @@ func (g *graph) gate(what, who string) int32 {
 	k := gate{what, who}
 	v, ok := g.gates[k]
 	if !ok {
-		v = int32(len(g.after))
-		g.after = append(g.after, nil)
-		g.waits = append(g.waits, 0)
+		v = g.newGate()
 		g.gates[k] = v
 	}
 	return v
+}
+
+func (g *graph) newGate() int32 {
+	g.after = append(g.after, nil)
+	g.waits = append(g.waits, 0)
+	return int32(len(g.after)) - 1
+}
+
+// The gates of a block, by what has to be done. They are most of all gates, and are found
+// without a look at a map.
+const (
+	claimed    = iota // its claims are made
+	made              // all that is made for it is made
+	recorded          // its record is written
+	withdrawn         // its record is gone
+	unplumbed         // all that it had in the kernel is gone
+	blockGates        // their number
+)
+
+var blockGateNames = [blockGates]string{"claimed", "made", "recorded", "withdrawn", "unplumbed"}
+
+// blockGate is the vertex of a block's gate, made when first asked for. No gate has the
+// number 0: ops come before gates.
+func (g *graph) blockGate(what int, b *block) int32 {
+	if b.gates[what] == 0 {
+		b.gates[what] = g.newGate()
+	}
+	return b.gates[what]
 }
 
 // split decides which ops are early: those that make something, and whatever they wait for.
@@ -207,6 +233,11 @@ func (g *graph) name(v int32) string {
 	for k, u := range g.gates {
 		if u == v {
 			return strings.TrimSpace(k.what + " " + k.who)
+		}
+	}
+	for _, b := range g.d.blocks {
+		if what := slices.Index(b.gates[:], v); what >= 0 {
+			return blockGateNames[what] + " " + string(b.address)
 		}
 	}
 	return "?"
