@@ -95,7 +95,7 @@ func allReach(ts *testscript.TestScript, neg bool, args []string) {
 func silent(ts *testscript.TestScript, neg bool, args []string) {
 	usage(ts, neg, len(args) >= 2, "silent NS ADDR...")
 	for _, addr := range args[1:] {
-		if ping(ts, args[0], addr, "-c1", "-W1") == 0 {
+		if ping(ts, args[0], addr, "-c1", "-W0.5") == 0 {
 			ts.Fatalf("%s reaches %s", args[0], addr)
 		}
 	}
@@ -106,7 +106,7 @@ func ping(ts *testscript.TestScript, ns, addr string, flags ...string) int {
 	if _, err := os.Stat("/run/netns/" + ns); err != nil {
 		ts.Fatalf("there is no namespace %s", ns)
 	}
-	code, err := exitCode(ts.Exec("ip", append(append([]string{"netns", "exec", ns, "ping"}, flags...), addr)...))
+	code, err := exitCode(ts.Exec("ip", append(append([]string{"netns", "exec", ns, "ping", "-n"}, flags...), addr)...))
 	ts.Check(err)
 	if code > 2 {
 		ts.Fatalf("ping in %s: exit code %d", ns, code)

@@ -80,7 +80,18 @@ func (d *diff) settledFor(n *node) bool {
 	if n.key.Kind == state.KindFile || n.key.Kind == state.KindRuleset || n.owner() == "" {
 		return d.unchangedRecords()
 	}
-	return d.settled(n.owner())
+	return d.settled(n.owner()) && (n.key.Kind != state.KindRoute || d.settledBeside(n.owner()))
+}
+
+// settledBeside reports that the endpoint's sandbox and what else is on it are settled:
+// which endpoint is the way out depends on all of them.
+func (d *diff) settledBeside(endpoint state.Address) bool {
+	for _, a := range d.records().near[endpoint] {
+		if kind, _ := labelsOf(a); kind == "sandbox" && !d.settled(a) {
+			return false
+		}
+	}
+	return true
 }
 
 // unchangedRecords reports that there are records and none changes.
