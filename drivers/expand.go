@@ -20,7 +20,10 @@ type Records struct {
 
 // RecordsOf are the records of a topology.
 func RecordsOf(t *spec.Topology) Records {
-	var r Records
+	r := Records{
+		Sandboxes: make([]state.Sandbox, 0, len(t.Sandboxes)),
+		Endpoints: make([]state.Endpoint, 0, len(t.Endpoints)),
+	}
 	for _, h := range t.Hosts {
 		r.Hosts = append(r.Hosts, h.Record())
 	}
@@ -85,6 +88,7 @@ type expander struct {
 // network is a network with its attached endpoints.
 type network struct {
 	state.Network
+	size     int // how many endpoints it has, anywhere
 	attached []Attached
 	global   bool
 	offers   map[state.Address]Offer
@@ -110,18 +114,18 @@ func newExpander(stack, host string, r Records) *expander {
 		host:      host,
 		hosts:     slices.SortedFunc(slices.Values(r.Hosts), func(a, b state.HostRecord) int { return cmp.Compare(a.Name, b.Name) }),
 		sandboxes: r.Sandboxes,
-		endpoints: sortedBy(r.Endpoints, func(e state.Endpoint) state.Address { return e.Mark.Address }),
+		endpoints: sortedBy(r.Endpoints, func(e *state.Endpoint) state.Address { return e.Mark.Address }),
 		byNetwork: make(map[state.Address]*network, len(r.Networks)),
 		bySandbox: make(map[state.Address]*sandbox, len(r.Sandboxes)),
 		world:     make(state.World, len(r.Networks)*8+len(r.Sandboxes)*8+len(r.Endpoints)*8),
 		lists:     hostLists{stack: stack, shared: map[string]string{}},
 	}
-	for _, n := range sortedBy(r.Networks, func(n state.Network) state.Address { return n.Mark.Address }) {
+	for _, n := range sortedBy(r.Networks, func(n *state.Network) state.Address { return n.Mark.Address }) {
 		net := &network{Network: n}
 		x.networks = append(x.networks, net)
 		x.byNetwork[n.Mark.Address] = net
 	}
-	for _, s := range sortedBy(r.Sandboxes, func(s state.Sandbox) state.Address { return s.Mark.Address }) {
+	for _, s := range sortedBy(r.Sandboxes, func(s *state.Sandbox) state.Address { return s.Mark.Address }) {
 		if s.Host == "" || s.Host == host {
 			box := &sandbox{Sandbox: s}
 			x.here = append(x.here, box)
@@ -139,12 +143,20 @@ func (x *expander) attach() {
 		hostOf[s.Mark.Address] = s.Host
 	}
 	for _, e := range x.endpoints {
+		if n := x.byNetwork[e.Network]; n != nil {
+			n.size++
+		}
+	}
+	for _, e := range x.endpoints {
 		n, s := x.byNetwork[e.Network], x.bySandbox[e.Sandbox]
 		switch {
 		case n == nil || e.Sandbox == "":
 		case s == nil:
 			n.away = append(n.away, Away{e, hostOf[e.Sandbox]})
 		default:
+			if n.attached == nil {
+				n.attached = make([]Attached, 0, n.size)
+			}
 			a := Attached{Endpoint: e, In: s.Sandbox}
 			n.attached = append(n.attached, a)
 			s.attached = append(s.attached, attachment{a, n})
@@ -152,8 +164,13 @@ func (x *expander) attach() {
 	}
 }
 
-func sortedBy[T any](list []T, address func(T) state.Address) []T {
-	return slices.SortedFunc(slices.Values(list), func(a, b T) int { return spec.CompareAddresses(address(a), address(b)) })
+// sortedBy is the list in the order of its addresses, which it is in mostly.
+func sortedBy[T any](list []T, address func(*T) state.Address) []T {
+	order := func(a, b T) int { return spec.CompareAddresses(address(&a), address(&b)) }
+	if slices.IsSortedFunc(list, order) {
+		return list
+	}
+	return slices.SortedFunc(slices.Values(list), order)
 }
 
 func (x *expander) expandNetwork(n *network, all []Driver) error {

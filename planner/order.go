@@ -229,7 +229,9 @@ func (g *graph) rulesets() {
 			continue
 		}
 		for _, k := range n.want.Needs() {
-			awaited[k] = true
+			if k.Kind == state.KindRuleset {
+				awaited[k] = true
+			}
 		}
 	}
 	for _, n := range g.d.changes {
