@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"time"
@@ -118,6 +119,10 @@ func (m *machine) script(flags ...string) {
 // the background, and a bridge hears late of its ports.
 const patience = 5 * time.Second
 
+// directory is a directory's line in a list of files. An empty one is nothing: scripts
+// leave them where cnmctl, which marks those that it makes, can tell whose they are.
+var directory = regexp.MustCompile(`(?m)^d.*\n`)
+
 // look is the kernel and the files of this machine.
 func (m *machine) look() string {
 	m.Helper()
@@ -126,7 +131,7 @@ func (m *machine) look() string {
 	if err := errors.Join(err, more); err != nil {
 		m.Fatalf("looking at the kernel: %v", err)
 	}
-	return kernel + files
+	return kernel + directory.ReplaceAllString(files, "")
 }
 
 // listing is what look gives twice in a row.
