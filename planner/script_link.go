@@ -104,10 +104,10 @@ func (s *script) changeLink(from, to state.Link) {
 	if from.Up != to.Up {
 		set += map[bool]string{true: " up", false: " down"}[to.Up]
 	}
-	s.moveLinkLocal(from, to)
 	if set != "" {
 		s.line("%s link set dev %s%s", ip(to.Place), shell(to.Name), set)
 	}
+	s.moveLinkLocal(from, to)
 	s.portFlags(to, from.Master != to.Master || from.Hairpin != to.Hairpin || from.Isolated != to.Isolated || from.Quiet != to.Quiet)
 	if from.Tunnel.Local != to.Tunnel.Local || from.Tunnel.Learning != to.Tunnel.Learning {
 		s.line("%s link set dev %s type vxlan%s", ip(to.Place), shell(to.Name), tunnelSettings(to.Tunnel))
@@ -117,16 +117,18 @@ func (s *script) changeLink(from, to state.Link) {
 	}
 }
 
-// moveLinkLocal gives a link the link-local address of its new MAC, if it has that of the
-// old one: the kernel makes it only when a link comes up.
+// moveLinkLocal has the kernel give a link the link-local address of its new MAC, if it
+// has that of the old one: it makes them when a link comes up, or begins to want them.
 func (s *script) moveLinkLocal(from, to state.Link) {
 	if from.MAC == to.MAC || from.MAC.IsZero() || to.MAC.IsZero() || from.NoIPv6 || to.NoIPv6 {
 		return
 	}
-	address := func(verb string, m state.MAC) string {
-		return fmt.Sprintf("%s -6 address %s %s/64 dev %s", ip(to.Place), verb, m.LinkLocal(), shell(to.Name))
+	const none, eui64 = 1, 0 // linux/if_link.h, IN6_ADDR_GEN_MODE_*
+	mode := func(mode int) string {
+		return inside(to.Place, "sysctl -qw "+shell(fmt.Sprintf("net/ipv6/conf/%s/addr_gen_mode=%d", to.Name, mode)))
 	}
-	s.line("if %s 2>/dev/null; then %s; fi", address("del", from.MAC), address("add", to.MAC))
+	s.line("if %s -6 address del %s/64 dev %s 2>/dev/null; then %s; %s; fi",
+		ip(to.Place), from.MAC.LinkLocal(), shell(to.Name), mode(none), mode(eui64))
 }
 
 // portFlags sets the flags of a bridge's port.
