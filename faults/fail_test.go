@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"syscall"
@@ -20,9 +21,9 @@ var errnos = []syscall.Errno{syscall.ENOBUFS, syscall.ENOMEM, syscall.ENOSPC, sy
 
 func failing(late bool) func(*testing.T, stage) {
 	return func(t *testing.T, s stage) {
-		s.each(t, func(t *testing.T, n int) {
+		s.each(t, 1, func(t *testing.T, n int) {
 			errno := errnos[n%len(errnos)]
-			f := &fault{at: n, late: late, hit: func(op state.Op) error {
+			f := &fault{at: n, late: late, hit: func(_ context.Context, op state.Op) error {
 				t.Logf("%s fails at %s %s", s.name, op.Action, op.Key)
 				return fmt.Errorf("a fault at %s: %w", op.Key, errno)
 			}}

@@ -1,6 +1,8 @@
 package faults
 
 import (
+	"context"
+
 	"github.com/cnmctl/cnmctl/applier/appliertest"
 	"github.com/cnmctl/cnmctl/cli"
 	"github.com/cnmctl/cnmctl/state"
@@ -12,26 +14,36 @@ type fault struct {
 	at int
 	// late: after the operation was done, not before it is tried.
 	late bool
-	hit  func(op state.Op) error
+	hit  func(ctx context.Context, op state.Op) error
 
 	next int // the number of the next operation
 }
 
 // env is what the run gets for the fault to happen.
 func (f *fault) env() cli.Env {
+	wrap := func(t state.Target) state.Target { return faultyTarget{t, f} }
+	return cli.Env{WrapKernel: wrap, WrapStore: wrap}
+}
+
+// faultyTarget hands waves on with the fault in them.
+type faultyTarget struct {
+	state.Target
+	fault *fault
+}
+
+func (t faultyTarget) Apply(ctx context.Context, wave []state.Op, done func(int, error)) error {
+	f := t.fault
 	hook := func(_ int, op state.Op) error {
 		n := f.next
 		f.next++
 		if n != f.at {
 			return nil
 		}
-		return f.hit(op)
+		return f.hit(ctx, op)
 	}
-	wrap := func(t state.Target) state.Target {
-		if f.late {
-			return &appliertest.Faulty{Target: t, After: hook}
-		}
-		return &appliertest.Faulty{Target: t, Before: hook}
+	faulty := &appliertest.Faulty{Target: t.Target, Before: hook}
+	if f.late {
+		faulty = &appliertest.Faulty{Target: t.Target, After: hook}
 	}
-	return cli.Env{WrapKernel: wrap, WrapStore: wrap}
+	return faulty.Apply(ctx, wave, done)
 }

@@ -13,8 +13,8 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == mortal {
-		os.Exit(mortalMain(os.Args[2:]))
+	if len(os.Args) > 1 && os.Args[1] == childArg {
+		os.Exit(childMain(os.Args[2:]))
 	}
 	apart.Main()
 	os.Exit(m.Run())
@@ -97,11 +97,11 @@ func count(t *testing.T, run []string) int {
 	return f.next
 }
 
-// each calls f with every operation of the stage, in short tests with some, until it fails.
-func (s stage) each(t *testing.T, f func(t *testing.T, n int)) {
-	step := 1
+// each calls f with operations of the stage, in full tests with every step-th and in short
+// ones with some, until it fails.
+func (s stage) each(t *testing.T, step int, f func(t *testing.T, n int)) {
 	if testing.Short() {
-		step = 9
+		step = max(step, 9)
 	}
 	t.Logf("%d operations", s.ops)
 	for n := 0; n < s.ops && !t.Failed(); n += step {
