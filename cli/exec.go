@@ -38,7 +38,7 @@ func execute(ctx context.Context, s *session) error {
 		return s.misuse(errors.New("COMMAND is missing"))
 	}
 	f := &flow{s: s}
-	if err := f.find(ctx); err != nil {
+	if err := f.findRunning(ctx); err != nil {
 		return err
 	}
 	place, err := f.sandboxPlace(s.Args().First())
@@ -59,6 +59,38 @@ func notRun(err error) error {
 		return &exitError{Code: codeNotRun, Err: err}
 	}
 	return err
+}
+
+// findRunning opens what is there of a stack, as far as it can be seen: what runs can be
+// worked in without the store, whose trouble is only told of.
+func (f *flow) findRunning(ctx context.Context) error {
+	if err := f.identify(); err != nil {
+		return err
+	}
+	if err := f.open(); err != nil {
+		return err
+	}
+	err := f.look(ctx)
+	if err == nil || f.live == nil || ctx.Err() != nil {
+		return err
+	}
+	f.s.say.note("Warning: %s", err)
+	f.records = f.sandboxesSeen()
+	f.join()
+	return nil
+}
+
+// sandboxesSeen are the sandboxes as the marks of their namespaces tell of them: by the
+// names that they have if nobody gave them others.
+func (f *flow) sandboxesSeen() state.World {
+	seen := state.World{}
+	for _, o := range f.live.World {
+		if ns, ok := o.(state.Namespace); ok {
+			name := strings.TrimPrefix(string(ns.Mark.Address), "sandbox.")
+			seen.Add(state.Sandbox{Mark: ns.Mark, Name: name, Netns: ns.Name})
+		}
+	}
+	return seen
 }
 
 // sandboxPlace finds a sandbox by address, name or namespace. The kernel knows which

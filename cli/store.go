@@ -104,12 +104,12 @@ func openMigration(s *session) (*migration, error) {
 	if m.from, err = s.openStore(f.stack, from); err != nil {
 		return nil, err
 	}
-	if from.Type == storeLocal && f.settings.Type == storeLocal {
-		return nil, fmt.Errorf("moving stack %s: both stores are files; move %s to %s with mv", f.stack, m.from, m.to)
-	}
 	if fmt.Sprint(m.from) == fmt.Sprint(m.to) {
 		return nil, fmt.Errorf("moving stack %s: the records are in %s, and that is where they shall go; "+
 			"change the store block, or say with -from where they are", f.stack, m.to)
+	}
+	if from.Type == storeLocal && f.settings.Type == storeLocal {
+		return nil, fmt.Errorf("moving stack %s: both stores are files; move %s to %s with mv", f.stack, m.from, m.to)
 	}
 	return m, nil
 }

@@ -29,6 +29,10 @@ var verbs = map[string]verb{
 	"replace":       replace,      // replace FILE OLD NEW: edit the one place; \n is a new line
 	"record-kernel": recordKernel, // record-kernel NAME: remember what the kernel holds
 	"same-kernel":   sameKernel,   // same-kernel NAME: it holds the same now
+	"within":        within,       // within SECONDS CMD...: the command ends in time
+	"held":          held,         // held CMD...: the command waits for an answer, until
+	"ended":         ended,        // ended CODE TEXT: it ended by itself, saying so
+	"killed":        killed,       // killed: or at once
 	"consul":        consulVerb,   // consul start|kill|restart|freeze|thaw|COMMAND...: a Consul of the script's own
 }
 
@@ -118,6 +122,7 @@ func ping(ts *testscript.TestScript, ns, addr string, flags ...string) int {
 type memory struct {
 	kernels map[string]string // by record-kernel's NAME
 	ping    *background
+	held    *program
 	consul  *consultest.Server
 }
 
