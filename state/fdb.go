@@ -35,6 +35,9 @@ func (f FDB) Needs() []Key { return insideOf(f.Place, f.Link) }
 // Inside are its link and namespace.
 func (f FDB) Inside() []Key { return insideOf(f.Place, f.Link) }
 
+// Holds is the MAC, see Link.Holds.
+func (f FDB) Holds() []string { return []string{macIn(f.Place, f.MAC)} }
+
 // Attrs can all be changed in place.
 func (f FDB) Attrs() []Attr {
 	return []Attr{strAttr("vtep", addrText(f.VTEP)), boolAttr("bridged", f.Bridged).quiet()}

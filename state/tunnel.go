@@ -41,11 +41,18 @@ func (t Tunnel) attrs() []Attr {
 }
 
 // Holds is a VXLAN device's number: the kernel has one device for a VNI and port of an
-// underlay (vxlan_vni_in_use), wherever the devices are.
+// underlay (vxlan_vni_in_use), wherever the devices are. Of a pair that leads into another
+// namespace it is the MAC, which is there either behind the pair or behind a tunnel: what
+// comes from a MAC moves its forwarding entry (br_fdb_update), static or not.
 func (l Link) Holds() []string {
-	if l.Type != VXLAN {
-		return nil
+	switch {
+	case l.Type == VXLAN:
+		t := l.Tunnel
+		return []string{"vxlan " + string(t.Underlay) + " " + strconv.FormatUint(uint64(t.VNI), 10) + " " + strconv.Itoa(int(t.Port))}
+	case l.Type == Veth && l.Peer.Place != "" && l.Peer.Place != Host:
+		return []string{macIn(l.Peer.Place, l.MAC)}
 	}
-	t := l.Tunnel
-	return []string{"vxlan " + string(t.Underlay) + " " + strconv.FormatUint(uint64(t.VNI), 10) + " " + strconv.Itoa(int(t.Port))}
+	return nil
 }
+
+func macIn(p Place, mac MAC) string { return "mac " + string(p) + " " + mac.String() }

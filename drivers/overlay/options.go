@@ -160,7 +160,3 @@ func segment(n state.Network, e state.Endpoint) int {
 	}
 	return 0
 }
-
-func (n network) address(s state.Subnet) state.IPAddress {
-	return state.IPAddress{Place: n.place, Link: device, Prefix: netip.PrefixFrom(s.Gateway, s.CIDR.Bits()), Mark: n.Network.Mark}
-}

@@ -6,6 +6,7 @@ package overlay
 
 import (
 	"fmt"
+	"net/netip"
 
 	"github.com/cnmctl/cnmctl/drivers"
 	"github.com/cnmctl/cnmctl/state"
@@ -82,8 +83,13 @@ func (n network) space() []state.Object {
 	}
 	for _, s := range n.Network.Subnets {
 		if s.Gateway.IsValid() {
-			objects = append(objects, n.address(s))
+			objects = append(objects, n.address(s.Gateway, s.CIDR.Bits()))
 		}
+	}
+	if six {
+		// The kernel asks for neighbors from a link-local address, and its own is not to be
+		// used for the first two seconds.
+		objects = append(objects, n.address(linkLocal.Addr(), linkLocal.Bits()))
 	}
 	set := func(path, value, link string) {
 		objects = append(objects, state.Sysctl{Place: n.place, Path: path, Value: value, Link: link, Mark: mark})
@@ -102,6 +108,13 @@ func (n network) space() []state.Object {
 		set("net/ipv6/conf/"+device+"/accept_ra", "0", device)
 	}
 	return objects
+}
+
+// linkLocal is the router's address, the same everywhere.
+var linkLocal = netip.MustParsePrefix("fe80::1/64")
+
+func (n network) address(ip netip.Addr, bits int) state.IPAddress {
+	return state.IPAddress{Place: n.place, Link: device, Prefix: netip.PrefixFrom(ip, bits), Mark: n.Network.Mark}
 }
 
 // tunnel is the VXLAN device of a segment: of the i-th IPv4 and the i-th IPv6 subnet.

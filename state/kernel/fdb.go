@@ -20,6 +20,9 @@ type forwarding struct {
 // staysPut are the states of entries that do not age; the others are what was learned.
 const staysPut = unix.NUD_PERMANENT | unix.NUD_NOARP
 
+// ntfSticky is NTF_STICKY of linux/neighbour.h; kernels before 4.20 ignore it.
+const ntfSticky = 1 << 6
+
 // forwardings reads the entries that do not age of the socket's namespace.
 func (c *conn) forwardings(ctx context.Context) (found []forwarding, err error) {
 	fixed := make([]byte, unix.SizeofNdMsg)
@@ -111,7 +114,8 @@ func (k *Kernel) writeFDB(ctx context.Context, b *batch, open *place, op state.O
 		fixed[10] |= unix.NTF_SELF
 	}
 	if f.Bridged {
-		fixed[10] |= unix.NTF_MASTER
+		// Sticky: nobody on this host takes the MAC over by sending from it.
+		fixed[10] |= unix.NTF_MASTER | ntfSticky
 	}
 	if op.Action == state.Delete {
 		b.request(unix.RTM_DELNEIGH, 0, fixed)

@@ -14,7 +14,11 @@ func (r *run) updateLinks(ops []int) error {
 		}
 		op := r.wave[i]
 		before, _ := op.Before.(state.Link)
-		r.report(i, r.updateLink(before, op.After.(state.Link)))
+		after := op.After.(state.Link)
+		r.report(i, r.updateLink(before, after))
+		if r.first == nil && before.MAC != after.MAC && after.Master == "" {
+			r.announceLink(after)
+		}
 		if r.first != nil {
 			break
 		}

@@ -24,6 +24,9 @@ func (r *run) writeTables(ops []int) error {
 			break
 		}
 	}
+	if r.first == nil {
+		r.announce(ops)
+	}
 	return nil
 }
 

@@ -178,7 +178,7 @@ func TestForwardingEntries(t *testing.T) {
 	moved := o.fdb(9, "10.99.0.12")
 	b.apply(update(f, moved))
 	b.same(moved)
-	b.shows("bridge -n ov fdb show dev vxlan0", mac(9).String()+" master br0 static", mac(9).String()+" dst 10.99.0.12 ")
+	b.shows("bridge -n ov fdb show dev vxlan0", mac(9).String()+" sticky master br0 static", mac(9).String()+" dst 10.99.0.12 ")
 	if strings.Contains(b.Sh("bridge -n ov fdb show dev vxlan0"), "10.99.0.11") {
 		t.Error("the old end is still there")
 	}

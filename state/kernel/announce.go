@@ -1,0 +1,170 @@
+package kernel
+
+import (
+	"encoding/binary"
+	"net/netip"
+
+	"github.com/cnmctl/cnmctl/state"
+	"golang.org/x/sys/unix"
+)
+
+// announceLimit bounds how many announcements a wave sends. Each goes to every port of its
+// bridge; and where addresses come by the hundred, whoever could have an outdated entry has
+// come along with them.
+const announceLimit = 64
+
+// announcement tells a link's neighbors where an address is.
+type announcement struct {
+	place state.Place
+	link  string
+	ip    netip.Addr
+	// mac is that of the link itself when it is zero.
+	mac state.MAC
+	// bridged: only a bridge may say so, on behalf of somebody behind one of its ports.
+	bridged bool
+}
+
+// announce has neighbors forget what they know of addresses that are new here, or that
+// somebody else behind a bridge has now: it sends unsolicited ARP and neighbor
+// advertisements. Whoever misses them finds out for himself, within a minute; so what
+// cannot be sent is no failure of the op.
+func (r *run) announce(ops []int) {
+	var all []announcement
+	for _, i := range ops {
+		if op := r.wave[i]; op.Action != state.Delete {
+			all = append(all, announcementOf(op.After)...)
+		}
+	}
+	if len(all) <= announceLimit {
+		r.send(all)
+	}
+}
+
+// announceLink announces all addresses of a link that has got another MAC.
+func (r *run) announceLink(l state.Link) {
+	open, err := r.at(l.Place)
+	if err != nil {
+		return
+	}
+	addresses, err := open.conn.addresses(r.ctx)
+	index, missing := open.lookup(r.ctx, l.Name)
+	if err != nil || missing != nil {
+		return
+	}
+	var all []announcement
+	for _, a := range addresses {
+		if a.index == index {
+			all = append(all, announcementOf(state.IPAddress{Place: l.Place, Link: l.Name, Prefix: a.prefix})...)
+		}
+	}
+	r.send(all)
+}
+
+// send sends each announcement from its place.
+func (r *run) send(all []announcement) {
+	for _, a := range all {
+		open, err := r.at(a.place)
+		if err != nil {
+			continue
+		}
+		l, err := open.conn.linkCalled(a.link)
+		if err != nil || a.bridged && l.kind != state.Bridge || a.ip.Is6() && l.noIPv6 || !l.up {
+			continue
+		}
+		if a.mac.IsZero() {
+			a.mac = l.mac
+		}
+		_ = excursion(func() error {
+			if err := r.visit(a.place); err != nil {
+				return err
+			}
+			return sendFrame(l.index, a.frame())
+		})
+	}
+}
+
+func announcementOf(o state.Object) []announcement {
+	switch o := o.(type) {
+	case state.IPAddress:
+		if ip := o.Prefix.Addr(); o.Link != "lo" && !ip.IsLinkLocalUnicast() {
+			return []announcement{{place: o.Place, link: o.Link, ip: ip}}
+		}
+	case state.Neighbor:
+		return []announcement{{place: o.Place, link: o.Link, ip: o.IP, mac: o.MAC, bridged: true}}
+	}
+	return nil
+}
+
+// linkCalled reads one link.
+func (c *conn) linkCalled(name string) (l link, err error) {
+	m := &message{}
+	m.begin(unix.RTM_GETLINK, 0, linkRequest())
+	m.text(unix.IFLA_IFNAME, name)
+	m.end()
+	err = c.get(m, func(body []byte) {
+		if len(body) >= unix.SizeofIfInfomsg {
+			l = parseLink(body)
+		}
+	})
+	return l, err
+}
+
+// sendFrame sends an Ethernet frame by a link of the calling thread's namespace.
+func sendFrame(index int32, frame []byte) error {
+	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	return unix.Sendto(fd, frame, 0, &unix.SockaddrLinklayer{Ifindex: int(index)})
+}
+
+// frame is an ARP announcement (RFC 5227), or an unsolicited neighbor advertisement (RFC
+// 4861) that overrides what is known.
+func (a announcement) frame() []byte {
+	if a.ip.Is4() {
+		return a.arp()
+	}
+	return a.advertisement()
+}
+
+func (a announcement) arp() []byte {
+	ip := a.ip.AsSlice()
+	frame := append([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, a.mac[:]...)
+	frame = append(frame, 0x08, 0x06, // ARP
+		0, 1, 8, 0, 6, 4, 0, 1) // Ethernet, IPv4, and the lengths of their addresses; request
+	frame = append(append(frame, a.mac[:]...), ip...)
+	return append(append(frame, 0, 0, 0, 0, 0, 0), ip...)
+}
+
+func (a announcement) advertisement() []byte {
+	const next, hops, override = 58, 255, 0x20
+	ip := a.ip.AsSlice()
+	everybody := netip.IPv6LinkLocalAllNodes().AsSlice()
+
+	body := append([]byte{136, 0, 0, 0, override, 0, 0, 0}, ip...)
+	body = append(append(body, 2, 1), a.mac[:]...) // target link-layer address
+	length := binary.BigEndian.AppendUint16(nil, uint16(len(body)))
+	sum := checksum(ip, everybody, length, []byte{0, next}, body)
+	binary.BigEndian.PutUint16(body[2:], sum)
+
+	frame := append([]byte{0x33, 0x33, 0, 0, 0, 1}, a.mac[:]...)
+	frame = append(frame, 0x86, 0xdd, 0x60, 0, 0, 0) // IPv6, version and flow
+	frame = append(append(frame, length...), next, hops)
+	frame = append(append(frame, ip...), everybody...)
+	return append(frame, body...)
+}
+
+// checksum is that of the internet (RFC 1071), over parts of even length.
+func checksum(parts ...[]byte) uint16 {
+	var sum uint32
+	for _, p := range parts {
+		for i := 0; i+1 < len(p); i += 2 {
+			sum += uint32(binary.BigEndian.Uint16(p[i:]))
+		}
+	}
+	for sum > 0xffff {
+		sum = sum>>16 + sum&0xffff
+	}
+	return ^uint16(sum)
+}
