@@ -33,19 +33,23 @@ func (f *flow) Snapshot(ctx context.Context) (state.World, error) {
 	return world, nil
 }
 
-// noteReset remembers which settings were reset: once they are, nothing tells them from
-// those that were never touched.
+// noteReset remembers which settings were reset, by themselves or with what they were on:
+// once they are, nothing tells them from those that were never touched.
 func (f *flow) noteReset(e applier.Event) {
-	if e.Op == nil || !e.Ended || e.Err != nil || e.Op.Key.Kind != state.KindSysctl {
+	if e.Op == nil || !e.Ended || e.Err != nil {
 		return
 	}
 	if f.reset == nil {
 		f.reset = map[state.Key]bool{}
 	}
-	if e.Op.Action == state.Delete {
-		f.reset[e.Op.Key] = true
-	} else {
-		delete(f.reset, e.Op.Key)
+	for _, o := range append([]state.Object{e.Op.Object()}, e.Op.Along...) {
+		switch s, ok := o.(state.Sysctl); {
+		case !ok:
+		case e.Op.Action == state.Delete:
+			f.reset[s.Key()] = true
+		default:
+			delete(f.reset, s.Key())
+		}
 	}
 }
 
