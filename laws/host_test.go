@@ -131,7 +131,34 @@ func (m *machine) look() string {
 	if err := errors.Join(err, more); err != nil {
 		m.Fatalf("looking at the kernel: %v", err)
 	}
-	return kernel + directory.ReplaceAllString(files, "")
+	return withoutChance(kernel) + directory.ReplaceAllString(files, "")
+}
+
+// withoutChance leaves out the kernel's own link-local addresses on links without carrier:
+// there is one if the link ever had a carrier, and a bridge has none without a port.
+func withoutChance(listing string) string {
+	var b strings.Builder
+	idle := map[string]bool{}
+	heading := ""
+	for line := range strings.Lines(listing) {
+		if strings.HasPrefix(line, "== ") {
+			heading = line
+		}
+		if name, ok := strings.CutSuffix(strings.Split(line, ",")[0], ": <NO-CARRIER"); ok {
+			idle[heading+name] = true
+		}
+	}
+	for line := range strings.Lines(listing) {
+		if strings.HasPrefix(line, "== ") {
+			heading = line
+		}
+		m := addressLine.FindStringSubmatch(line)
+		if m != nil && idle[heading+m[1]] && strings.HasPrefix(m[2], "fe80::") && !strings.HasPrefix(m[2], router.String()+"/") {
+			continue
+		}
+		b.WriteString(line)
+	}
+	return b.String()
 }
 
 // listing is what look gives twice in a row.
