@@ -13,6 +13,14 @@ const (
 	addedOutside   = "added outside of cnmctl"
 )
 
+// What a plan says instead where the records are those of several hosts: most likely they
+// were changed from another one, and this one follows.
+const (
+	changedHere = "not up to date on this host"
+	missingHere = "missing on this host"
+	leftHere    = "left on this host"
+)
+
 // isDrift reports that the reason for an op is that somebody else was there.
 func isDrift(reason string) bool {
 	return reason == changedOutside || reason == deletedOutside || reason == addedOutside
@@ -65,6 +73,12 @@ func (d *diff) drift(n *node) string {
 		return ""
 	}
 	switch {
+	case d.cluster() && n.updated:
+		return changedHere
+	case d.cluster() && n.made:
+		return missingHere
+	case d.cluster():
+		return leftHere
 	case n.updated:
 		return changedOutside
 	case n.made:
@@ -73,6 +87,9 @@ func (d *diff) drift(n *node) string {
 		return addedOutside
 	}
 }
+
+// cluster reports that the records are those of several hosts.
+func (d *diff) cluster() bool { return d.records().hosts > 1 }
 
 // settledFor reports that no change of the configuration can be the cause of the node's
 // change, so somebody else must be. Files and rulesets speak of many blocks.
@@ -122,6 +139,7 @@ func (d *diff) settled(a state.Address) bool {
 type related struct {
 	near    map[state.Address][]state.Address
 	changed map[state.Address]bool
+	hosts   int
 }
 
 // records indexes the records, once.
@@ -141,6 +159,9 @@ func (d *diff) records() *related {
 }
 
 func (r *related) note(n *node) {
+	if n.key.Kind == state.KindHost {
+		r.hosts++
+	}
 	a := n.owner()
 	if _, ok := r.near[a]; !ok {
 		r.near[a] = nil

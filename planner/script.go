@@ -14,12 +14,15 @@ import (
 // one that a person can read, and that leaves the same kernel behind as apply, marks
 // included. It stops at the first command that fails, and knows no way back.
 func Script(w io.Writer, p *Plan) error {
-	s := &script{Writer: bufio.NewWriterSize(w, 1<<16), plan: p, written: map[int]string{}}
+	s := &script{Writer: bufio.NewWriterSize(w, 1<<16), plan: p, written: map[int]string{}, gone: map[state.Key]bool{}}
 	s.line("#!/bin/sh")
 	s.line("# What cnmctl would do for stack %s, as commands: run it as root.", shell(p.Stack))
 	s.line("# The records and claims of cnmctl's store are not part of it: after a run the next")
 	s.line("# plan finds all kernel objects by their marks, and only has to write those.")
 	s.line("set -eu")
+	for _, op := range p.Ops {
+		s.gone[op.Key] = s.gone[op.Key] || op.Action == state.Delete
+	}
 	begin := 0
 	for i, end := range p.Waves {
 		s.wave(i+1, p.Ops[begin:end])
@@ -39,6 +42,8 @@ type script struct {
 	// doomed: links on the host wait in a group to be deleted, with the namespaces that
 	// their peers are in.
 	doomed bool
+	// gone are the keys that the plan deletes.
+	gone map[state.Key]bool
 }
 
 func (s *script) line(format string, args ...any) { fmt.Fprintf(s, format+"\n", args...) }
@@ -116,6 +121,7 @@ func (s *script) namespace(op state.Op, n state.Namespace) {
 		s.line("ip -n %s link set dev lo up%s", name, marks(n.Mark))
 	case state.Delete:
 		s.doom(op)
+		s.abroad(op)
 		s.line("ip netns del %s", name)
 	}
 }
@@ -128,6 +134,18 @@ func (s *script) doom(op state.Op) {
 		if l, ok := o.(state.Link); ok && l.Place == state.Host {
 			s.line("ip link set dev %s group %#x", shell(l.Name), state.DoomedGroup(s.plan.Stack))
 			s.doomed = true
+		}
+	}
+}
+
+// abroad deletes what would be gone some time after a namespace, and holds something up
+// until then: links in namespaces that stay, and tunnels, which have their VNI.
+func (s *script) abroad(op state.Op) {
+	for _, o := range op.Along {
+		l, ok := o.(state.Link)
+		ns, named := l.Place.Netns()
+		if ok && named && (l.Type == state.VXLAN || !s.gone[state.NamespaceKey(ns)]) {
+			s.line("%s link del dev %s", ip(l.Place), shell(l.Name))
 		}
 	}
 }

@@ -123,9 +123,16 @@ func front() *drivertest.Records {
 		Network("back", "bridge", []string{"10.2.0.0/24"}, "icc = false")
 }
 
+// offload: ethtool, which would switch it off, is not on every machine.
+const offload = "checksum_offload = true"
+
+func elsewhere(s *state.Sandbox) { s.Host = "b" }
+
 // stages are worlds that follow each other: each plan has something of every kind.
 func stages() []*drivertest.Records {
-	first := front().
+	first := front().Cluster("10.99.0.10", "10.99.0.11").
+		Network("span", "overlay", []string{"10.4.0.0/24", "fd00:4::/64", "10.5.0.0/24"}, offload).
+		Sandbox("far", elsewhere).Sandbox("near").Attach("span", "near").Attach("span", "far").
 		Network("cable", "ptp", []string{"10.3.0.0/31"}).
 		Sandbox("w0", func(s *state.Sandbox) {
 			s.Routes = []state.StaticRoute{{To: netip.MustParsePrefix("10.77.0.0/16"), Via: netip.MustParseAddr("10.1.0.3")}}
@@ -137,7 +144,7 @@ func stages() []*drivertest.Records {
 		Sandbox("w1", func(s *state.Sandbox) { s.DNS.Servers = []netip.Addr{netip.MustParseAddr("9.9.9.9")} }).
 		Sandbox("db").
 		Attach("front", "w0").Attach("front", "w1").Attach("back", "db").Attach("cable", "w0").Attach("cable", "w1")
-	second := (&drivertest.Records{}).
+	second := (&drivertest.Records{}).Cluster("10.99.0.20", "10.99.0.21").
 		Network("front", "bridge", []string{"10.1.0.0/24", "fd00:1::/64"}).
 		Change(func(n *state.Network) { n.MTU, n.Device = 1400, "br-new" }).
 		Network("back", "bridge", []string{"10.2.0.0/24"}).
@@ -145,7 +152,10 @@ func stages() []*drivertest.Records {
 		Sandbox("w1", func(s *state.Sandbox) { s.Netns = "shop-other" }).
 		Sandbox("db").
 		Attach("front", "w0", func(e *state.Endpoint) { e.IPv4 = netip.MustParsePrefix("10.1.0.9/24") }).
-		Attach("front", "w1").Attach("back", "db")
+		Attach("front", "w1").Attach("back", "db").
+		Network("span", "overlay", []string{"10.4.0.0/24", "fd00:4::/64"}, offload).
+		Sandbox("far", elsewhere).Sandbox("near").Sandbox("new").
+		Attach("span", "near", func(e *state.Endpoint) { e.MAC = state.MAC{2, 0, 0, 0, 0, 44} }).Attach("span", "far").Attach("span", "new")
 	return []*drivertest.Records{first, second, {}}
 }
 
