@@ -84,7 +84,11 @@ belongs to TO. The network itself is not touched. Several pairs are moved togeth
 			}
 			var moves []spec.Move
 			for pair := range slices.Chunk(s.Args().Slice(), 2) {
-				moves = append(moves, spec.Move{From: state.Address(pair[0]), To: state.Address(pair[1])})
+				move, err := spec.ParseMove(pair[0], pair[1])
+				if err != nil {
+					return err
+				}
+				moves = append(moves, move)
 			}
 			return rewrite(ctx, s, func(f *flow) (planner.Options, error) { return f.move(moves) })
 		}),

@@ -16,6 +16,9 @@ func Format(src []byte, filename string) ([]byte, hcl.Diagnostics) {
 	if strings.HasSuffix(filename, ".json") {
 		return src, nil
 	}
+	if problem := notText(src, filename); problem != nil {
+		return nil, hcl.Diagnostics{problem}
+	}
 	if _, diags := hclsyntax.ParseConfig(src, filename, hcl.InitialPos); diags.HasErrors() {
 		return src, diags
 	}

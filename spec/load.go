@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclparse"
@@ -107,6 +108,10 @@ func (c *Config) parse(path string) (*hcl.File, hcl.Diagnostics) {
 		c.unread = true
 		return nil, hcl.Diagnostics{fault(nil, "File cannot be read", "Reading %s: %s.", path, cause(err))}
 	}
+	if problem := notText(src, path); problem != nil {
+		c.unread = true
+		return nil, hcl.Diagnostics{problem}
+	}
 	read := c.parser.ParseHCL
 	if strings.HasSuffix(path, ".json") {
 		read = c.parser.ParseJSON
@@ -114,6 +119,26 @@ func (c *Config) parse(path string) (*hcl.File, hcl.Diagnostics) {
 	file, diags := read(src, path)
 	c.unread = c.unread || diags.HasErrors()
 	return file, diags
+}
+
+// notText refuses bytes that are not UTF-8. A parser would find a mistake in each of them,
+// and quoting them could do anything to a terminal.
+func notText(src []byte, path string) *hcl.Diagnostic {
+	if utf8.Valid(src) {
+		return nil
+	}
+	line, rest := 1, src
+	for len(rest) > 0 {
+		r, size := utf8.DecodeRune(rest)
+		if r == utf8.RuneError && size == 1 {
+			break
+		}
+		if r == '\n' {
+			line++
+		}
+		rest = rest[size:]
+	}
+	return fault(nil, "Not a text file", "%s is not UTF-8 text: line %d holds the byte 0x%02x. Save it as UTF-8.", path, line, rest[0])
 }
 
 // cause is what went wrong without the path, which the message has already.

@@ -30,10 +30,25 @@ func (r *run) readOutputs() {
 		if !v.IsWhollyKnown() {
 			continue // reported where it was evaluated
 		}
+		if isInfinite(v) {
+			r.report(fault(a.expr.Range().Ptr(), "Infinite value", "The value of the output %q holds a number divided by zero, which cannot be shown.", name))
+			continue
+		}
 		out.Value = v
 		r.top.Outputs = append(r.top.Outputs, out)
 	}
 	r.evaluateRest()
+}
+
+// isInfinite reports that the value is or holds an infinite number, which the language has
+// (1 / 0) and JSON has not.
+func isInfinite(v cty.Value) bool {
+	found := false
+	_ = cty.Walk(v, func(_ cty.Path, v cty.Value) (bool, error) {
+		found = found || v.Type() == cty.Number && !v.IsNull() && v.AsBigFloat().IsInf()
+		return !found, nil
+	})
+	return found
 }
 
 // evaluateRest evaluates what nothing refers to, so that the mistakes in it are found.

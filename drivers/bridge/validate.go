@@ -44,7 +44,7 @@ func (v *validator) adoption() {
 	if !v.Adopt {
 		return
 	}
-	if v.Name == "" && v.n.Device == "" {
+	if v.Name == "" {
 		v.refuse("bridge.adopt", "Adopting a bridge without a name", "%s adopts a bridge but does not say which. Add its name, as in name = \"br0\".", v.n.Mark.Address)
 	}
 	if !v.MAC.IsZero() {
