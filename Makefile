@@ -74,7 +74,6 @@ docs: ## write the generated parts of docs/ and README.md anew
 bench: build ## cnmctl beside ip -batch and the bare netlink program, in throwaway namespaces
 	@$(GO) run ./bench
 	@GOGC=400 $(GO) test -run - -bench . -benchtime 3x ./bench
-	@GOGC=400 $(GO) test -run - -bench . -benchtime 3x ./bench
 
 clean: ## remove what was built
 	@rm -rf bin
