@@ -36,11 +36,12 @@ type Server struct {
 	// IP is the server's loopback address, HTTP where its API is, Socket the same as a file.
 	IP, HTTP, Socket string
 
-	opts Options
-	join []string
-	dir  string
-	cmd  *exec.Cmd
-	done chan struct{}
+	opts   Options
+	binary string
+	join   []string
+	dir    string
+	cmd    *exec.Cmd
+	done   chan struct{}
 }
 
 // Need checks that there is a Consul to test with. Where it is not built, a quick test is
@@ -109,13 +110,17 @@ func Cluster(tb testing.TB, n int, o Options) []*Server {
 
 // New is a server that does not run yet. Close has to be called in the end.
 func New(o Options) (*Server, error) {
+	binary, err := Binary()
+	if err != nil {
+		return nil, err
+	}
 	// A socket's path is short, and a test's own directory may not be.
 	dir, err := os.MkdirTemp("", "consul")
 	if err != nil {
 		return nil, err
 	}
 	ip := fmt.Sprintf("127.%d.%d.%d", 64+rand.N(128), rand.N(256), 1+rand.N(254))
-	s := &Server{IP: ip, HTTP: net.JoinHostPort(ip, "8500"), Socket: filepath.Join(dir, "http.sock"), opts: o, dir: dir}
+	s := &Server{IP: ip, HTTP: net.JoinHostPort(ip, "8500"), Socket: filepath.Join(dir, "http.sock"), opts: o, binary: binary, dir: dir}
 	config := fmt.Sprintf("addresses { http = \"%s unix://%s\" }", ip, s.Socket) + `
 		ports { dns = -1 grpc = -1 grpc_tls = -1 serf_wan = -1 }
 		performance { raft_multiplier = 1 }
@@ -141,10 +146,6 @@ func (s *Server) Start() error {
 }
 
 func (s *Server) launch() error {
-	binary, err := Binary()
-	if err != nil {
-		return err
-	}
 	args := []string{"agent", "-node=" + strings.ReplaceAll(s.IP, ".", "-"), "-bind=" + s.IP, "-client=" + s.IP,
 		"-config-file=" + filepath.Join(s.dir, "config.hcl"),
 		"-config-file=" + filepath.Join(s.dir, "more.hcl"), "-log-level=warn"}
@@ -158,7 +159,7 @@ func (s *Server) launch() error {
 		return err
 	}
 	defer log.Close()
-	cmd := exec.Command(binary, append(args, s.join...)...)
+	cmd := exec.Command(s.binary, append(args, s.join...)...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Env = withoutConsul(os.Environ())
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
