@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"syscall"
 	"testing"
@@ -22,6 +23,7 @@ const childArg = "faults-child"
 type deed string
 
 const (
+	nothing        deed = "nothing"
 	die            deed = "die"
 	interrupt      deed = "interrupt"
 	interruptTwice deed = "interrupt twice"
@@ -31,12 +33,20 @@ const (
 // run runs cnmctl in a process that does the deed at operation n.
 func (d deed) run(t *testing.T, late bool, n int, args []string) (syscall.WaitStatus, string) {
 	t.Helper()
-	cmd := exec.Command("/proc/self/exe", append([]string{childArg, string(d), strconv.FormatBool(late), strconv.Itoa(n)}, args...)...)
+	cmd := command(args, string(d), strconv.FormatBool(late), strconv.Itoa(n))
 	out, err := cmd.CombinedOutput()
 	if exit, ok := errors.AsType[*exec.ExitError](err); err != nil && !ok {
 		t.Fatalf("starting the process: %v", exit)
 	}
 	return cmd.ProcessState.Sys().(syscall.WaitStatus), string(out)
+}
+
+// command is cnmctl in a process of its own, with what it does to itself, if anything.
+func command(args []string, doing ...string) *exec.Cmd {
+	if doing == nil {
+		doing = []string{string(nothing), "false", "-1"}
+	}
+	return exec.Command("/proc/self/exe", slices.Concat([]string{childArg}, doing, args)...)
 }
 
 // childMain is the main function of that process.
@@ -47,6 +57,7 @@ func childMain(args []string) int {
 		panic(err)
 	}
 	f := &fault{at: n, late: late}
+	f.whole = deed(args[0]) == nothing
 	f.hit = func(ctx context.Context, _ state.Op) error { return deed(args[0]).at(ctx, f) }
 	env := alone(f.env())
 	env.Stdout, env.Stderr = os.Stdout, os.Stderr
@@ -60,7 +71,7 @@ func (d deed) at(ctx context.Context, f *fault) error {
 		return syscall.Kill(os.Getpid(), syscall.SIGKILL)
 	case interruptTwice:
 		f.hit = func(ctx context.Context, _ state.Op) error { return interrupted(ctx) }
-		f.at = f.next + 1 // the second operation of the rollback
+		f.at = len(f.seen) + 1 // the second operation of the rollback
 	case hang:
 		return errors.Join(interrupted(ctx), syscall.Kill(os.Getpid(), syscall.SIGINT), forever())
 	}

@@ -20,7 +20,7 @@ func dying(late bool) func(*testing.T, stage) {
 			if status.Signal() != syscall.SIGKILL {
 				t.Fatalf("the process did not die:\n%s", out)
 			}
-			if late && n == s.ops-1 {
+			if late && n == len(s.ops)-1 {
 				nothingIsLeft(t, s.plan)
 			} else {
 				must(t, 2, s.plan...)

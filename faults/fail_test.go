@@ -24,7 +24,6 @@ func failing(late bool) func(*testing.T, stage) {
 		s.each(t, 1, func(t *testing.T, n int) {
 			errno := errnos[n%len(errnos)]
 			f := &fault{at: n, late: late, hit: func(_ context.Context, op state.Op) error {
-				t.Logf("%s fails at %s %s", s.name, op.Action, op.Key)
 				return fmt.Errorf("a fault at %s: %w", op.Key, errno)
 			}}
 			code, out := cnmctl(f.env(), s.run...)

@@ -8,15 +8,16 @@ import (
 	"github.com/cnmctl/cnmctl/state"
 )
 
-// fault calls hit at one operation of a run, counting all that the kernel and the store
-// are given.
+// fault calls hit at one operation of a run, of all that the kernel and the store are given.
 type fault struct {
 	at int
 	// late: after the operation was done, not before it is tried.
 	late bool
-	hit  func(ctx context.Context, op state.Op) error
+	// whole leaves waves whole, and the fault comes before the wave with the operation.
+	whole bool
+	hit   func(ctx context.Context, op state.Op) error
 
-	next int // the number of the next operation
+	seen []state.Op
 }
 
 // env is what the run gets for the fault to happen.
@@ -34,12 +35,19 @@ type faultyTarget struct {
 func (t faultyTarget) Apply(ctx context.Context, wave []state.Op, done func(int, error)) error {
 	f := t.fault
 	hook := func(_ int, op state.Op) error {
-		n := f.next
-		f.next++
-		if n != f.at {
+		f.seen = append(f.seen, op)
+		if len(f.seen) != f.at+1 {
 			return nil
 		}
 		return f.hit(ctx, op)
+	}
+	if f.whole {
+		for i, op := range wave {
+			if err := hook(i, op); err != nil {
+				return err
+			}
+		}
+		return t.Target.Apply(ctx, wave, done)
 	}
 	faulty := &appliertest.Faulty{Target: t.Target, Before: hook}
 	if f.late {

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/cnmctl/cnmctl/e2e/apart"
+	"github.com/cnmctl/cnmctl/state"
 )
 
 func TestMain(m *testing.M) {
@@ -49,8 +50,8 @@ type stage struct {
 	// run is what to call, plan what shows whether there is anything left to run, and back
 	// leads back to where the stage began.
 	run, plan, back []string
-	// ops is how many operations the run has, before and after are the machine around it.
-	ops           int
+	// ops are the run's operations, before and after are the machine around it.
+	ops           []state.Op
 	before, after string
 }
 
@@ -73,7 +74,7 @@ func life(t *testing.T, each func(t *testing.T, s stage)) {
 		first, second := folders(t)
 		for _, s := range stages(first, second) {
 			s.before = machine(t)
-			s.ops = count(t, s.run)
+			s.ops = operations(t, s.run)
 			s.after = machine(t)
 			must(t, 0, s.plan...)
 			must(t, 0, s.back...)
@@ -87,14 +88,14 @@ func life(t *testing.T, each func(t *testing.T, s stage)) {
 	})
 }
 
-// count goes through a run and counts its operations.
-func count(t *testing.T, run []string) int {
+// operations goes through a run and lists its operations in their order.
+func operations(t *testing.T, run []string) []state.Op {
 	t.Helper()
 	f := &fault{at: -1}
 	if code, out := cnmctl(f.env(), run...); code != 0 {
 		t.Fatalf("exit code %d\n%s", code, out)
 	}
-	return f.next
+	return f.seen
 }
 
 // each calls f with operations of the stage, in full tests with every step-th and in short
@@ -103,9 +104,9 @@ func (s stage) each(t *testing.T, step int, f func(t *testing.T, n int)) {
 	if testing.Short() {
 		step = max(step, 9)
 	}
-	t.Logf("%d operations", s.ops)
-	for n := 0; n < s.ops && !t.Failed(); n += step {
-		t.Run(fmt.Sprintf("operation %d", n), func(t *testing.T) { f(t, n) })
+	t.Logf("%d operations", len(s.ops))
+	for n := 0; n < len(s.ops) && !t.Failed(); n += step {
+		t.Run(fmt.Sprintf("%d: %s %s", n, s.ops[n].Action, s.ops[n].Key), func(t *testing.T) { f(t, n) })
 	}
 }
 

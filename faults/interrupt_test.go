@@ -27,7 +27,7 @@ func TestInterrupt(t *testing.T) {
 func TestSecondInterrupt(t *testing.T) {
 	life(t, func(t *testing.T, s stage) {
 		// The first operations are too few to meet a second interrupt on the way back.
-		for n := s.ops / 3; n < s.ops; n += 11 {
+		for n := len(s.ops) / 3; n < len(s.ops); n += 11 {
 			status, out := interruptTwice.run(t, true, n, s.run)
 			if status.ExitStatus() != 130 || !strings.Contains(out, "Second interrupt") || !strings.Contains(out, "left to be undone") {
 				t.Errorf("operation %d: exit code %d\n%s", n, status.ExitStatus(), out)
@@ -45,7 +45,7 @@ func TestSecondInterrupt(t *testing.T) {
 func TestInterruptOfWhatHangs(t *testing.T) {
 	apart.Test(t, func(t *testing.T) {
 		first, _ := folders(t)
-		nothing := machine(t)
+		before := machine(t)
 		start := time.Now()
 		status, out := hang.run(t, false, 40, []string{"-chdir=" + first, "apply", "-auto-approve"})
 		if took := time.Since(start); status.ExitStatus() != 130 || took > 10*time.Second {
@@ -54,7 +54,7 @@ func TestInterruptOfWhatHangs(t *testing.T) {
 		must(t, 0, "-chdir="+first, "apply", "-auto-approve")
 		must(t, 0, "-chdir="+first, "plan", "-detailed-exitcode")
 		must(t, 0, "-chdir="+first, "destroy", "-auto-approve")
-		isLike(t, nothing)
+		isLike(t, before)
 	})
 }
 
