@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -36,8 +37,9 @@ func (m *machine) write(hcl string) {
 	}
 }
 
-// wipe makes the machine new again, whatever a failed run left; the store may stay.
-func (m *machine) wipe(keepStore bool) {
+// wipe makes the machine new again, whatever a failed run left. What cnmctl leaves behind
+// on purpose may stay: the store, and the switches that have the machine route.
+func (m *machine) wipe(keep bool) {
 	m.Helper()
 	for _, path := range glob("/run/netns/*") {
 		_ = syscall.Unmount(path, syscall.MNT_DETACH)
@@ -61,8 +63,13 @@ func (m *machine) wipe(keepStore bool) {
 	}
 	_ = syscall.Unmount("/run/netns", syscall.MNT_DETACH)
 	dirs := []string{"/run/netns", "/etc/netns"}
-	if !keepStore {
+	if !keep {
 		dirs = append(dirs, "/var/lib/cnmctl")
+		for _, path := range []string{"/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/ipv6/conf/all/forwarding"} {
+			if err := os.WriteFile(path, []byte("0"), 0o644); err != nil {
+				m.Fatalf("wiping the machine: %v", err)
+			}
+		}
 	}
 	for _, dir := range dirs {
 		if err := os.RemoveAll(dir); err != nil {
@@ -134,31 +141,40 @@ func (m *machine) look() string {
 	return withoutChance(kernel) + directory.ReplaceAllString(files, "")
 }
 
-// withoutChance leaves out the kernel's own link-local addresses on links without carrier:
-// there is one if the link ever had a carrier, and a bridge has none without a port.
+// carrier is how far a link got with hearing of its other side, which takes the kernel up
+// to a second when nobody is in a hurry (linkwatch), and says nothing of what was made.
+var (
+	carrier = regexp.MustCompile(`NO-CARRIER,|,LOWER_UP| state( UP| DOWN| UNKNOWN| LOWERLAYERDOWN)?\b`)
+	isPort  = regexp.MustCompile(` master (\S+) `)
+)
+
+// withoutChance leaves out carriers, and the kernel's own link-local addresses on bridges
+// without a port: there is one if the bridge ever had a carrier.
 func withoutChance(listing string) string {
-	var b strings.Builder
-	idle := map[string]bool{}
-	heading := ""
-	for line := range strings.Lines(listing) {
-		if strings.HasPrefix(line, "== ") {
-			heading = line
-		}
-		if name, ok := strings.CutSuffix(strings.Split(line, ",")[0], ": <NO-CARRIER"); ok {
-			idle[heading+name] = true
+	busy := map[string]bool{}
+	for heading, line := range located(listing) {
+		if m := isPort.FindStringSubmatch(line); m != nil {
+			busy[heading+m[1]] = true
 		}
 	}
-	for line := range strings.Lines(listing) {
-		if strings.HasPrefix(line, "== ") {
-			heading = line
+	var b strings.Builder
+	heading := ""
+	for line := range strings.Lines(carrier.ReplaceAllString(listing, "")) {
+		if title, ok := strings.CutPrefix(line, "== "); ok {
+			heading = strings.TrimSuffix(title, "\n")
 		}
 		m := addressLine.FindStringSubmatch(line)
-		if m != nil && idle[heading+m[1]] && strings.HasPrefix(m[2], "fe80::") && !strings.HasPrefix(m[2], router.String()+"/") {
-			continue
+		if m == nil || busy[heading+m[1]] || !strings.HasPrefix(m[1], "br-") || !linkLocal(m[2]) {
+			b.WriteString(line)
 		}
-		b.WriteString(line)
 	}
 	return b.String()
+}
+
+// linkLocal reports that the address is one that the kernel chose.
+func linkLocal(address string) bool {
+	p := prefix(address, true)
+	return p.Addr().Is6() && p.Addr().IsLinkLocalUnicast() && p.Addr() != router
 }
 
 // listing is what look gives twice in a row.
@@ -198,16 +214,28 @@ func difference(want, got string) string {
 	return b.String()
 }
 
-// only writes the lines that the one has more often than the other.
+// only writes the lines that the one has more often than the other, and of those that
+// begin alike just the words that differ.
 func only(b *strings.Builder, sign, one, other string) {
-	have := map[string]int{}
+	have, alike := map[string]int{}, map[string]string{}
 	for heading, line := range located(other) {
 		have[heading+line]++
+		name, _, _ := strings.Cut(line, " ")
+		alike[heading+name] += " " + line
 	}
 	for heading, line := range located(one) {
-		if have[heading+line]--; have[heading+line] < 0 {
-			fmt.Fprintf(b, "%s%s: %s\n", sign, heading, line)
+		if have[heading+line]--; have[heading+line] >= 0 {
+			continue
 		}
+		words := strings.Fields(line)
+		known := strings.Fields(alike[heading+words[0]])
+		fmt.Fprintf(b, "%s%s: %s", sign, heading, words[0])
+		for _, w := range words[1:] {
+			if len(line) < 200 || !slices.Contains(known, w) {
+				b.WriteString(" " + w)
+			}
+		}
+		b.WriteString("\n")
 	}
 }
 

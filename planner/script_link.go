@@ -81,7 +81,7 @@ func (s *script) finishLink(l state.Link) {
 
 // changeLink changes what differs.
 func (s *script) changeLink(from, to state.Link) {
-	if from.NoIPv6 != to.NoIPv6 {
+	if !from.NoIPv6 && to.NoIPv6 {
 		s.ipv6(to)
 	}
 	set := ""
@@ -106,6 +106,9 @@ func (s *script) changeLink(from, to state.Link) {
 	}
 	if set != "" {
 		s.line("%s link set dev %s%s", ip(to.Place), shell(to.Name), set)
+	}
+	if from.NoIPv6 && !to.NoIPv6 {
+		s.ipv6(to) // now that the link has the MAC to make an address of
 	}
 	s.moveLinkLocal(from, to)
 	s.portFlags(to, from.Master != to.Master || from.Hairpin != to.Hairpin || from.Isolated != to.Isolated || from.Quiet != to.Quiet)
