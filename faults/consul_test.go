@@ -74,7 +74,7 @@ func sharedLife(t *testing.T, each func(t *testing.T, c cluster, s stage)) {
 			must(t, 0, s.run...) // the first run ever also switches forwarding on, for good
 			must(t, 0, s.back...)
 			isLike(t, s.before)
-			s.ops = count(t, s.run)
+			s.ops = operations(t, s.run)
 			s.after = machine(t)
 			must(t, 0, s.plan...)
 			must(t, 0, s.back...)
@@ -156,8 +156,8 @@ func TestLockLost(t *testing.T) {
 			if code != 1 || !strings.Contains(out, "the lock cnm/shop/lock: it is lost") || strings.Contains(out, "olled back") {
 				t.Errorf("exit code %d\n%s", code, out)
 			}
-			if f.next != n+1 {
-				t.Errorf("after the loss, %d operations were begun", f.next-n-1)
+			if len(f.seen) != n+1 {
+				t.Errorf("after the loss, %d operations were begun", len(f.seen)-n-1)
 			}
 			s.converges(t)
 		})
