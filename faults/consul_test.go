@@ -191,8 +191,8 @@ func TestDeathWithConsul(t *testing.T) {
 	})
 }
 
-// TestConsulDies: when Consul goes in the middle of a run, it ends soon and says what is
-// left; with Consul back, the next run ends what was begun.
+// TestConsulDies: when Consul goes in the middle of a run, it ends soon, and the network is
+// as it was before. With Consul back, the next run ends what was begun.
 func TestConsulDies(t *testing.T) {
 	if testing.Short() {
 		t.Skip("waits for a Consul that does not come back")
@@ -210,6 +210,7 @@ func TestConsulDies(t *testing.T) {
 			if code != 1 || !strings.Contains(out, "cannot be reached") || took > 10*time.Second {
 				t.Errorf("exit code %d, %s after Consul went\n%s", code, took, out)
 			}
+			isLike(t, s.before)
 			if err := c.Start(); err != nil {
 				t.Fatal(err)
 			}
