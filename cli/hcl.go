@@ -70,8 +70,15 @@ func (l labels) block(record state.Object) string {
 	f := hclwrite.NewEmptyFile()
 	a := record.Owner().Address
 	kind, _ := blockKind(a)
-	w := writer{f.Body().AppendNewBlock(kind, []string{l.of[a]}).Body(), l}
+	name := l.of[a]
+	if r, ok := record.(state.HostRecord); ok {
+		kind, name = "host", r.Name // which is what sandboxes say they are on, dots and all
+	}
+	w := writer{f.Body().AppendNewBlock(kind, []string{name}).Body(), l}
 	switch r := record.(type) {
+	case state.HostRecord:
+		w.addr("vtep", r.VTEP)
+		w.number("mtu", int64(r.MTU))
 	case state.Network:
 		w.network(r)
 	case state.Endpoint:
@@ -201,8 +208,37 @@ func (w writer) network(n state.Network) {
 		in.prefix("range", s.Range)
 		in.table("reserved", addrTexts(s.Reserved))
 	}
-	w.options(n.Driver, n.Options)
+	w.options(n.Driver, withVNIs(n))
 	w.common(n.Labels, n.Protected)
+}
+
+// withVNIs are the network's options with the VNIs that it has: another stack's networks
+// must not be given them.
+func withVNIs(n state.Network) state.Options {
+	if len(n.VNIs) == 0 {
+		return n.Options
+	}
+	texts := make([]string, len(n.VNIs))
+	for i, vni := range n.VNIs {
+		texts[i] = strconv.FormatUint(uint64(vni), 10)
+	}
+	o := maps.Clone(n.Options)
+	if o == nil {
+		o = state.Options{}
+	}
+	o["vnis"] = json.RawMessage("[" + strings.Join(texts, ", ") + "]")
+	return o
+}
+
+// implied reports that nobody wrote the block, so that nobody needs to.
+func implied(record state.Object) bool {
+	switch r := record.(type) {
+	case state.Network:
+		return r.Implied
+	case state.Endpoint:
+		return r.Implied
+	}
+	return false
 }
 
 func (w writer) endpoint(e state.Endpoint) {

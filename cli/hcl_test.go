@@ -112,6 +112,26 @@ endpoint "right" {
 endpoint "held" {
   network = network.six
 }
+
+host "a" {
+  vtep = "10.99.0.10"
+  mtu  = 9000
+}
+
+host "b.example" { vtep = "10.99.0.11" }
+
+network "span" {
+  driver = "overlay"
+  subnet { cidr = "10.8.0.0/24" }
+  overlay { vnis = [300] }
+}
+
+sandbox "far" { host = "b.example" }
+
+endpoint "far" {
+  network = network.span
+  sandbox = sandbox.far
+}
 `
 
 // records evaluates a configuration, which has to be without mistakes.
@@ -137,6 +157,9 @@ func records(t *testing.T, source string) drivers.Records {
 func TestShownRecordsAreAConfiguration(t *testing.T) {
 	before := records(t, everything)
 	f := &flow{stack: "all", before: state.World{}}
+	for _, r := range before.Hosts {
+		f.before.Add(r)
+	}
 	for _, r := range before.Networks {
 		f.before.Add(r)
 	}
@@ -167,6 +190,9 @@ func TestShownRecordsAreAConfiguration(t *testing.T) {
 			return slices.Contains([]string{".Network", ".Sandbox", ".HostInterface"}, p.Last().String())
 		}, cmp.Ignore()),
 		cmpopts.SortSlices(func(a, b state.Endpoint) bool { return a.Name+string(a.Network) < b.Name+string(b.Network) }),
+	}
+	if diff := cmp.Diff(before.Hosts, after.Hosts, ignore); diff != "" {
+		t.Errorf("hosts (-configured +shown):\n%s\n%s", diff, shown.String())
 	}
 	if diff := cmp.Diff(before.Networks, after.Networks, ignore); diff != "" {
 		t.Errorf("networks (-configured +shown):\n%s\n%s", diff, shown.String())

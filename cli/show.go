@@ -111,9 +111,12 @@ func (f *flow) liveBlocks(which []state.Address) []liveBlock {
 // block prints a block in the language, with its kernel objects as comments.
 func (v *voice) block(b liveBlock, names labels) {
 	v.line("%s", v.paint(faint, "# "+string(b.Address)))
-	if b.record == nil {
+	switch {
+	case b.record == nil:
 		v.line("%s", v.paint(faint, "# (the store has no record of it)"))
-	} else {
+	case implied(b.record):
+		v.line("%s", v.paint(faint, "# (made for networks that span hosts, so it need not be written)"))
+	default:
 		fmt.Fprint(v.text, names.block(b.record))
 	}
 	for _, o := range b.Objects {
