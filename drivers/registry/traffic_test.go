@@ -1,11 +1,9 @@
 package registry_test
 
 import (
-	"bufio"
 	"fmt"
 	"io"
 	"net"
-	"os/exec"
 	"strings"
 	"time"
 )
@@ -67,28 +65,13 @@ func (zeros) Read(b []byte) (int, error) { return len(b), nil }
 // sniff is what tcpdump sees on a link of the test's machine while do runs.
 func (c *cluster) sniff(link, filter string, do func()) []string {
 	c.t.Helper()
-	cmd := exec.Command("tcpdump", "-i", link, "-nn", "-l", "-e", "--immediate-mode", filter)
-	stderr, err := cmd.StderrPipe()
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	var out strings.Builder
-	cmd.Stdout = &out
-	if err := cmd.Start(); err != nil {
-		c.t.Fatal(err)
-	}
-	lines := bufio.NewScanner(stderr)
-	for lines.Scan() && !strings.Contains(lines.Text(), "listening on") {
-	}
+	dir := c.t.TempDir()
+	c.Sh(fmt.Sprintf(`cd %s; tcpdump -i %s -nn -l -e --immediate-mode '%s' >seen 2>said & echo $! >pid
+until grep -q 'listening on' said; do sleep 0.02; done`, dir, link, filter))
 	do()
-	time.Sleep(200 * time.Millisecond) // what was sent is on its way to tcpdump
-	if err := cmd.Process.Signal(interrupt); err != nil {
-		c.t.Fatal(err)
-	}
-	for lines.Scan() {
-	}
-	_ = cmd.Wait()
-	return strings.Split(strings.TrimSpace(out.String()), "\n")
+	// What was sent is on its way to tcpdump.
+	c.Sh("cd " + dir + "; sleep 0.2; kill -INT $(cat pid); while kill -0 $(cat pid) 2>/dev/null; do sleep 0.02; done")
+	return strings.Split(strings.TrimSpace(c.Sh("cat "+dir+"/seen")), "\n")
 }
 
 // count is how many lines hold all the words.
