@@ -23,6 +23,9 @@ type Targets struct {
 	Kernel, Store state.Target
 	// Live reads both targets, with every setting that the plan manages.
 	Live Reader
+	// KernelAlone reads the kernel without the store, for a rollback when the store cannot be
+	// read any more. Nil: then nothing is put back.
+	KernelAlone Reader
 	// Settle waits until the kernel has finished what it began: a namespace that was
 	// unmounted takes its links away some 20 ms after the call returned. Nil: nothing to
 	// wait for.
@@ -56,6 +59,9 @@ type Result struct {
 	Kept bool
 	// RolledBack: the run failed and all is as it was before.
 	RolledBack bool
+	// KernelRolledBack: the run failed because of the store, and the kernel is as it was
+	// before. What the store holds is not known.
+	KernelRolledBack bool
 	// Left are the operations that a rollback still owed when it failed.
 	Left []state.Op
 	// Phases are the parts of the run in order, with the time that each took.

@@ -372,3 +372,52 @@ func TestRunWaitsForTeardown(t *testing.T) {
 type readerFunc func() state.World
 
 func (f readerFunc) Snapshot(context.Context) (state.World, error) { return f(), nil }
+
+// A store that goes in the middle of a run takes its own share with it: the kernel is as
+// before all the same.
+func TestRunPutsTheKernelBackWithoutTheStore(t *testing.T) {
+	before, _, p := change(t)
+	for n := range p.Ops {
+		b := newBench(before)
+		gone := false
+		hook := func(i int, _ state.Op) error {
+			gone = gone || i == n
+			return nil
+		}
+		store := &appliertest.Faulty{Target: b.store, Before: func(int, state.Op) error {
+			if gone {
+				return syscall.ECONNREFUSED
+			}
+			return nil
+		}}
+		b.targets.Kernel = &appliertest.Faulty{Target: b.kernel, Before: hook}
+		b.targets.Store = store
+		all := b.targets.Live
+		b.targets.Live = unreadable{all, &gone}
+		b.targets.KernelAlone = readerFunc(func() state.World { return maps.Clone(b.kernel.World) })
+		r, err := applier.Run(t.Context(), p, b.targets, applier.Options{Before: before})
+		if !gone {
+			continue // the kernel has fewer operations
+		}
+		if !errors.Is(err, syscall.ECONNREFUSED) || !r.KernelRolledBack || r.RolledBack {
+			t.Fatalf("operation %d: %v, %+v", n, err, r)
+		}
+		want := newBench(before).kernel.World
+		if diff := cmp.Diff(want, b.kernel.World, cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{})); diff != "" {
+			t.Fatalf("operation %d: the kernel is not as before:\n%s", n, diff)
+		}
+	}
+}
+
+// unreadable cannot be read once it is gone.
+type unreadable struct {
+	applier.Reader
+	gone *bool
+}
+
+func (u unreadable) Snapshot(ctx context.Context) (state.World, error) {
+	if *u.gone {
+		return nil, syscall.ECONNREFUSED
+	}
+	return u.Reader.Snapshot(ctx)
+}

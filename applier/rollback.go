@@ -14,6 +14,28 @@ import (
 // there is another one.
 func (r *run) rollback() error {
 	want := withoutKept(r.opts.Before)
+	err := r.putBack(want)
+	var unread *unreadError
+	if errors.As(err, &unread) && r.targets.KernelAlone != nil && r.opts.Abort.Err() == nil {
+		return r.putBackKernel(want, err)
+	}
+	r.result.RolledBack = err == nil
+	return err
+}
+
+// putBackKernel puts back the kernel's share when the store has become unreadable. Then
+// the network is as it was, and what the store holds beyond that is for the next run.
+func (r *run) putBackKernel(want state.World, why error) error {
+	r.targets.Live = r.targets.KernelAlone
+	if err := r.putBack(kernelShare(want)); err != nil {
+		return errors.Join(why, err)
+	}
+	r.result.KernelRolledBack = true
+	return why
+}
+
+// putBack does what it takes to have the wanted world again.
+func (r *run) putBack(want state.World) error {
 	owed, err := r.wayBack(want)
 	if err != nil {
 		return r.gaveUp(err, nil)
@@ -29,8 +51,13 @@ func (r *run) rollback() error {
 		}
 		owed = left
 	}
-	r.result.RolledBack = true
 	return nil
+}
+
+func kernelShare(w state.World) state.World {
+	rest := maps.Clone(w)
+	maps.DeleteFunc(rest, func(k state.Key, _ state.Object) bool { return k.Place == state.Store })
+	return rest
 }
 
 // wayBack plans from what is there now to what was there before.

@@ -70,8 +70,17 @@ func (r *run) read(ctx context.Context) (now state.World, err error) {
 		now, err = r.targets.Live.Snapshot(ctx)
 		return err
 	})
-	return now, err
+	if err != nil {
+		return nil, &unreadError{err}
+	}
+	return now, nil
 }
+
+// unreadError is why what is there could not be read.
+type unreadError struct{ err error }
+
+func (e *unreadError) Error() string { return e.err.Error() }
+func (e *unreadError) Unwrap() error { return e.err }
 
 // compare lists how what is there differs from what is wanted, and plans the way there.
 func (r *run) compare(want, now state.World) (lines []string, left *planner.Plan, err error) {

@@ -139,7 +139,7 @@ func (f *flow) targets() applier.Targets {
 	return applier.Targets{
 		Kernel: f.s.env.WrapKernel(f.kernel),
 		Store:  f.s.env.WrapStore(f.store),
-		Live:   f,
+		Live:   f, KernelAlone: kernelAlone{f},
 		Settle: f.kernel.Settle,
 	}
 }
@@ -207,6 +207,9 @@ func (v *voice) failedRun(r applier.Result, err error) {
 		text += "Nothing was changed."
 	case r.RolledBack:
 		text += "Rolled back: everything is as it was before."
+	case r.KernelRolledBack:
+		text += "Rolled back in the kernel: the network is as it was before. What the store holds could not be put back; " +
+			"'cnmctl plan' shows it once the store can be read."
 	case len(r.Left) == 0:
 		text += "What was done stays as it is; 'cnmctl plan' shows what is left to do."
 	default:
@@ -228,6 +231,6 @@ func (v *voice) failedRun(r applier.Result, err error) {
 	}
 	v.stream.emit("error", "apply_failed", text, map[string]any{
 		"done": r.Done, "failed": r.Failed, "not_tried": r.NotTried,
-		"rolled_back": r.RolledBack, "kept": r.Kept, "left": left,
+		"rolled_back": r.RolledBack, "kernel_rolled_back": r.KernelRolledBack, "kept": r.Kept, "left": left,
 	})
 }

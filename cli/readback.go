@@ -18,6 +18,20 @@ func (f *flow) Snapshot(ctx context.Context) (state.World, error) {
 	if err != nil {
 		return nil, err
 	}
+	live, err := kernelAlone{f}.Snapshot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	world = maps.Clone(world)
+	maps.Copy(world, live)
+	return world, nil
+}
+
+// kernelAlone is the applier's view of the world when there is no store to be read.
+type kernelAlone struct{ *flow }
+
+// Snapshot reads the kernel anew, with the settings that the plan manages.
+func (f kernelAlone) Snapshot(ctx context.Context) (state.World, error) {
 	live, err := f.kernel.Snapshot(ctx)
 	if err != nil {
 		return nil, err
@@ -28,9 +42,7 @@ func (f *flow) Snapshot(ctx context.Context) (state.World, error) {
 	for k := range f.reset {
 		delete(live.World, k)
 	}
-	world = maps.Clone(world)
-	maps.Copy(world, live.World)
-	return world, nil
+	return live.World, nil
 }
 
 // noteReset remembers which settings were reset, by themselves or with what they were on:
