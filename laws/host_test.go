@@ -84,11 +84,18 @@ func glob(pattern string) []string {
 }
 
 // try runs a command in this process and returns its exit code and output.
-func (m *machine) try(args ...string) (code int, stdout, stderr string) {
+func (m *machine) try(env cli.Env, args ...string) (code int, stdout, stderr string) {
+	m.Helper()
+	here, err := os.Getwd() // -chdir is for the whole process
+	if err != nil {
+		m.Fatalf("finding the working directory: %v", err)
+	}
 	var out, problems bytes.Buffer
-	code = cli.Main(append([]string{"cnmctl", "-chdir=" + m.dir}, args...), cli.Env{
-		Stdin: strings.NewReader(""), Stdout: &out, Stderr: &problems, Getenv: getenv,
-	})
+	env.Stdin, env.Stdout, env.Stderr, env.Getenv = strings.NewReader(""), &out, &problems, getenv
+	code = cli.Main(append([]string{"cnmctl", "-chdir=" + m.dir}, args...), env)
+	if err := os.Chdir(here); err != nil {
+		m.Fatalf("going back to the working directory: %v", err)
+	}
 	return code, out.String(), problems.String()
 }
 
@@ -103,7 +110,7 @@ func getenv(name string) string {
 // must runs a command that has to end with the code.
 func (m *machine) must(want int, args ...string) string {
 	m.Helper()
-	code, stdout, stderr := m.try(args...)
+	code, stdout, stderr := m.try(cli.Env{}, args...)
 	if code != want {
 		m.Fatalf("cnmctl %s: exit code %d, want %d\n%s%s", strings.Join(args, " "), code, want, stdout, stderr)
 	}

@@ -45,15 +45,15 @@ func readPair(t *testing.T, file string) pair {
 }
 
 // keep writes a pair that breaks a law to a file of its own, for TestKept.
-func keep(t *testing.T, dir string, p pair) string {
+func keep(t *testing.T, p pair) string {
 	t.Helper()
 	text := txtar.Format(&txtar.Archive{
 		Comment: []byte("Say here which law this pair breaks, and rename the file after it.\n"),
 		Files:   []txtar.File{{Name: "a.hcl", Data: []byte(p.A)}, {Name: "b.hcl", Data: []byte(p.B)}},
 	})
 	digest := sha256.Sum256([]byte(p.A + p.B))
-	file := filepath.Join(dir, fmt.Sprintf("found-%x.txtar", digest[:4]))
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	file := filepath.Join("testdata", fmt.Sprintf("found-%x.txtar", digest[:4]))
+	if err := os.MkdirAll("testdata", 0o755); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(file, text, 0o644); err != nil {

@@ -27,14 +27,10 @@ func TestLaws(t *testing.T) {
 	}
 	apart.Test(t, func(t *testing.T) {
 		t.Setenv("TMPDIR", t.TempDir())
-		kept, err := filepath.Abs("testdata") // cnmctl leaves for the folder of its configuration
-		if err != nil {
-			t.Fatal(err)
-		}
 		var worst pair
 		t.Cleanup(func() {
 			if t.Failed() {
-				t.Logf("kept in %s, which TestKept runs from now on", keep(t, kept, worst))
+				t.Logf("kept in %s, which TestKept runs from now on", keep(t, worst))
 			}
 		})
 		rapid.Check(t, func(t *rapid.T) {
@@ -65,17 +61,24 @@ func given(prefix string) []string {
 // pair is a configuration and the one that follows it.
 type pair struct{ A, B string }
 
-// checkLaws goes from nothing to A, to B, and back to nothing, with apply and with scripts.
-func checkLaws(t fataler, p pair) {
+// newMachine is the throwaway host, with nothing on it, and a folder that ends with the test.
+func newMachine(t fataler) (m *machine, done func()) {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "law")
 	if err != nil {
 		t.Fatalf("making a folder: %v", err)
 	}
-	defer os.RemoveAll(dir)
-	m := &machine{fataler: t, dir: dir}
-
+	m = &machine{fataler: t, dir: dir}
 	m.wipe(false)
+	return m, func() { _ = os.RemoveAll(dir) }
+}
+
+// checkLaws goes from nothing to A, to B, and back to nothing, with apply and with scripts.
+func checkLaws(t fataler, p pair) {
+	t.Helper()
+	m, done := newMachine(t)
+	defer done()
+
 	nothing := m.listing()
 	m.write(p.A)
 	first := m.apply(nothing)

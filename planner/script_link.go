@@ -51,7 +51,7 @@ func (s *script) makeLink(l state.Link, along []state.Object) {
 // born are the arguments of a link's creation.
 func born(l state.Link) string {
 	text := " name " + shell(l.Name)
-	if l.MTU != 0 {
+	if l.MTU != 0 && l.Type != state.Bridge {
 		text += fmt.Sprintf(" mtu %d", l.MTU)
 	}
 	if !l.MAC.IsZero() {
@@ -68,6 +68,9 @@ func (s *script) finishLink(l state.Link) {
 	set := marks(l.Mark)
 	if l.Master != "" {
 		set += " master " + shell(l.Master)
+	}
+	if l.MTU != 0 && l.Type == state.Bridge {
+		set += fmt.Sprintf(" mtu %d", l.MTU) // one that it is born with goes with its last port
 	}
 	s.line("%s link set dev %s%s", ip(l.Place), shell(l.Name), set)
 	s.portFlags(l, l.Hairpin || l.Isolated || l.Quiet)

@@ -337,3 +337,19 @@ func TestLinkLocalFollowsMAC(t *testing.T) {
 	}
 	b.clear(remove(before)...)
 }
+
+// TestBridgeKeepsMTU: a bridge has the MTU of its ports, and without any 1500, unless it
+// was told one.
+func TestBridgeKeepsMTU(t *testing.T) {
+	b := newBench(t)
+	br := bridge("br0")
+	br.MTU = 1400
+	x, p := space("x"), port("br0", "x", 1)
+	p.MTU = 1300
+	b.apply(create(x, br)...)
+	b.apply(create(p)...)
+	b.same(br)
+	b.clear(remove(p)...)
+	b.same(br)
+	b.clear(remove(x, br)...)
+}

@@ -43,7 +43,7 @@ func (p *place) lookup(_ context.Context, name string) (int32, error) {
 func birth(m *message, l state.Link, group uint32) {
 	m.text(unix.IFLA_IFNAME, l.Name)
 	m.u32(unix.IFLA_GROUP, group)
-	if l.MTU != 0 {
+	if l.MTU != 0 && l.Type != state.Bridge { // see complete
 		m.u32(unix.IFLA_MTU, uint32(l.MTU))
 	}
 	if !l.MAC.IsZero() {
@@ -110,6 +110,11 @@ func complete(b *batch, l state.Link, up bool) {
 		flag = unix.IFF_UP
 	}
 	change(b, l.Name, flag, flag)
+	if l.MTU != 0 && l.Type == state.Bridge {
+		// One that it is born with, a bridge forgets when its last port goes: only a change
+		// is remembered as a wish (BROPT_MTU_SET_BY_USER).
+		b.u32(unix.IFLA_MTU, uint32(l.MTU))
+	}
 	marks(&b.message, l.Mark)
 	b.end()
 }
