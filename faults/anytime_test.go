@@ -12,7 +12,7 @@ func TestDeathAnytime(t *testing.T) {
 	life(t, func(t *testing.T, s stage) {
 		tries := 40
 		if testing.Short() {
-			tries = 5
+			tries = 2
 		}
 		start := time.Now()
 		cmd := command(s.run)
@@ -23,11 +23,7 @@ func TestDeathAnytime(t *testing.T) {
 		must(t, 0, s.back...)
 		for range tries {
 			killIn(t, s.run, rand.N(took))
-			must(t, 0, s.run...)
-			must(t, 0, s.plan...)
-			isLike(t, s.after)
-			must(t, 0, s.back...)
-			isLike(t, s.before)
+			s.converges(t)
 		}
 	})
 }

@@ -107,16 +107,6 @@ func (c cluster) records(t *testing.T) string {
 	return b.String()
 }
 
-// converges wants the stage's run to end what was begun, and the way back to lead back.
-func (s stage) converges(t *testing.T) {
-	t.Helper()
-	must(t, 0, s.run...)
-	must(t, 0, s.plan...)
-	isLike(t, s.after)
-	must(t, 0, s.back...)
-	isLike(t, s.before)
-}
-
 // TestErrorsWithConsul: whichever operation fails, the records are put back too.
 func TestErrorsWithConsul(t *testing.T) {
 	sharedLife(t, func(t *testing.T, c cluster, s stage) {

@@ -25,11 +25,7 @@ func dying(late bool) func(*testing.T, stage) {
 			} else {
 				must(t, 2, s.plan...)
 			}
-			must(t, 0, s.run...)
-			must(t, 0, s.plan...)
-			isLike(t, s.after)
-			must(t, 0, s.back...)
-			isLike(t, s.before)
+			s.converges(t)
 		})
 	}
 }

@@ -102,12 +102,22 @@ func operations(t *testing.T, run []string) []state.Op {
 // ones with some, until it fails.
 func (s stage) each(t *testing.T, step int, f func(t *testing.T, n int)) {
 	if testing.Short() {
-		step = max(step, 9)
+		step = max(step, 20)
 	}
 	t.Logf("%d operations", len(s.ops))
 	for n := 0; n < len(s.ops) && !t.Failed(); n += step {
 		t.Run(fmt.Sprintf("%d: %s %s", n, s.ops[n].Action, s.ops[n].Key), func(t *testing.T) { f(t, n) })
 	}
+}
+
+// converges wants the stage's run to end what was begun, and the way back to lead back.
+func (s stage) converges(t *testing.T) {
+	t.Helper()
+	must(t, 0, s.run...)
+	must(t, 0, s.plan...)
+	isLike(t, s.after)
+	must(t, 0, s.back...)
+	isLike(t, s.before)
 }
 
 // folders holds the two configurations. A stack is called after its folder.

@@ -2,11 +2,13 @@ package faults
 
 import (
 	"bytes"
+	"errors"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/cnmctl/cnmctl/cli"
+	"github.com/cnmctl/cnmctl/e2e/apart"
 	"github.com/rogpeppe/go-internal/diff"
 )
 
@@ -42,10 +44,14 @@ func must(t *testing.T, want int, args ...string) string {
 	return out
 }
 
-// machine is all that the kernel and the store hold, as text.
+// machine is all that the kernel and the local store hold, as text.
 func machine(t *testing.T) string {
 	t.Helper()
-	text, err := kernelText("/var/lib/cnmctl")
+	text, err := apart.Kernel()
+	for _, dir := range []string{"/etc/netns", "/var/lib/cnmctl"} {
+		files, more := apart.Files(dir)
+		text, err = text+files, errors.Join(err, more)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// machine is the heading of what is in no named namespace.
+const machine = "host"
+
 // netnsDir is where `ip netns` keeps names for namespaces.
 const netnsDir = "/run/netns"
 
@@ -26,7 +29,7 @@ func Kernel() (string, error) {
 		return "", err
 	}
 	var b strings.Builder
-	if err := look(&b, "host"); err != nil {
+	if err := look(&b, machine); err != nil {
 		return "", err
 	}
 	for _, e := range entries {
@@ -77,7 +80,7 @@ func look(b *strings.Builder, place string) error {
 		}
 		fmt.Fprintf(b, "== %s: %s\n%s", place, w.command, settled(words[0], string(out)))
 	}
-	settings, err := sysctls()
+	settings, err := sysctls(place == machine)
 	fmt.Fprintf(b, "== %s: /proc/sys/net\n%s", place, settings)
 	return err
 }
@@ -121,11 +124,13 @@ func comesLate(line string) bool {
 }
 
 // switched are the settings that cnmctl turns on for the machine and leaves on, and what
-// the kernel changes along with them; and a secret.
-var switched = regexp.MustCompile(`/(ip_forward|forwarding|mc_forwarding|accept_redirects|stable_secret)$`)
+// the kernel changes along with them.
+var switched = regexp.MustCompile(`/(ip_forward|forwarding|mc_forwarding|accept_redirects)$`)
 
-// sysctls lists the settings below net/ipv4 and net/ipv6, a line each.
-func sysctls() (string, error) {
+// sysctls lists the settings below net/ipv4 and net/ipv6, a line each. Of the machine's own
+// those that are switched for good are left out, and everywhere those that cannot be read
+// or are secret.
+func sysctls(own bool) (string, error) {
 	var b strings.Builder
 	var walk func(dir string) error
 	walk = func(dir string) error {
@@ -142,7 +147,7 @@ func sysctls() (string, error) {
 				if err := walk(path); err != nil {
 					return err
 				}
-			} else if value, err := os.ReadFile(path); err == nil && !switched.MatchString(path) { // some are only for writing
+			} else if value, err := os.ReadFile(path); err == nil && !(own && switched.MatchString(path)) {
 				fmt.Fprintf(&b, "%s:%s\n", path, strings.TrimSpace(string(value)))
 			}
 		}
