@@ -178,7 +178,7 @@ func (f *flow) evaluate() error {
 		if f.live != nil {
 			held = planner.HeldFrom(f.records, f.live.World, nil, planner.Facts{
 				HostRoutes: f.live.HostRoutes, HostAddresses: f.live.HostAddresses,
-				Nameservers: f.live.Nameservers, Links: f.live.Links,
+				Nameservers: f.live.Nameservers, Links: f.live.Links, MTUs: f.live.MTUs, VNIs: f.live.VNIs,
 			})
 		}
 		topology, diags := f.config.Evaluate(planner.NewAllocator(registry.Traits(), held))

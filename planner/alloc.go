@@ -30,6 +30,7 @@ func NewAllocator(traits map[string]drivers.Traits, held Held) *Allocator {
 // others need.
 func (a *Allocator) Networks(t *spec.Topology) hcl.Diagnostics {
 	held := a.held.moved(t.Moves)
+	measureHosts(t.Hosts, held)
 	diags := a.implyGateway(t)
 	networks := inOrder(t.Networks, networkAddress)
 	diags = append(diags, a.allocateDevices(t.Stack, networks, held)...)

@@ -130,3 +130,22 @@ func TestImpliedGatewayMistakes(t *testing.T) {
 	}
 	wantDiagnostics(t, got, []string{"Two subnets for one gateway bridge", "network.b", "172.31.0.0/24", "network.a"}, []string{"Reserved name", "network.gwbridge"})
 }
+
+// The MTU of a host's underlay: as written, as measured here, as told by the host itself.
+func TestUnderlayMTU(t *testing.T) {
+	end := netip.MustParseAddr
+	hosts := []*spec.Host{
+		{Name: "a", VTEP: end("10.99.0.10")}, {Name: "b", VTEP: end("10.99.0.11")}, {Name: "c", VTEP: end("10.99.0.12"), MTU: 9000}, {Name: "e", VTEP: end("10.99.0.13")},
+	}
+	told := state.World{}
+	told.Add(state.HostRecord{Mark: state.Owner{Stack: "shop", Address: "host.a"}, Name: "a", MTU: 1500},
+		state.HostRecord{Mark: state.Owner{Stack: "shop", Address: "host.b"}, Name: "b", MTU: 1400})
+	measureHosts(hosts, HeldFrom(told, nil, nil, Facts{
+		HostAddresses: map[netip.Addr]string{end("10.99.0.10"): "eth0", end("10.99.0.12"): "eth0"}, MTUs: map[string]int{"eth0": 8000},
+	}))
+	var got []int
+	for _, h := range hosts {
+		got = append(got, h.MTU)
+	}
+	wantEqual(t, "the MTUs", got, []int{8000, 1400, 9000, 0})
+}

@@ -74,7 +74,7 @@ func takeVNIs(n *spec.Network, by map[uint32]*spec.Network, elsewhere map[uint32
 				n.Mark.Address, vni, other.Mark.Address, line(other.At(other.Driver+".vnis")))))
 		case elsewhere[vni]:
 			diags = append(diags, failure(at, "VNI already in use", fmt.Sprintf(
-				"%s asks for the VNI %d, which a network of another stack has: frames would cross between the two. Choose another, or leave vnis out.", n.Mark.Address, vni)))
+				"%s asks for the VNI %d, which a network of another stack, or a tunnel of this host, has: frames would cross between the two. Choose another, or leave vnis out.", n.Mark.Address, vni)))
 		}
 		by[vni] = n
 	}

@@ -18,8 +18,10 @@ type Held struct {
 	Endpoints map[state.Address]HeldEndpoint
 	// Lent is what our addresses on links of others say, by the link's name: such a link
 	// does not say which network has adopted it, but the network says which link.
-	Lent  map[string]HeldNetwork
-	Facts Facts
+	Lent map[string]HeldNetwork
+	// UnderlayMTUs are what hosts have told of themselves, by their names.
+	UnderlayMTUs map[string]int
+	Facts        Facts
 }
 
 // HeldNetwork is what a network holds.
@@ -53,7 +55,9 @@ type Facts struct {
 	// Links are the names of links in the host's namespace. Names of this stack's links may
 	// be among them; HeldFrom takes them out.
 	Links map[string]bool
-	// VNIs are numbers that other stacks have claimed.
+	// MTUs are those of the host's links, by name.
+	MTUs map[string]int
+	// VNIs are numbers that others have: other stacks' claims, and tunnels on this host.
 	VNIs map[uint32]bool
 }
 
@@ -101,7 +105,7 @@ func HeldFrom(records, live state.World, moves []spec.Move, facts Facts) Held {
 }
 
 func newHeld() Held {
-	return Held{Networks: map[state.Address]HeldNetwork{}, Endpoints: map[state.Address]HeldEndpoint{}, Lent: map[string]HeldNetwork{}}
+	return Held{Networks: map[state.Address]HeldNetwork{}, Endpoints: map[state.Address]HeldEndpoint{}, Lent: map[string]HeldNetwork{}, UnderlayMTUs: map[string]int{}}
 }
 
 // network is what the network holds, also on a device that it has adopted.
@@ -131,6 +135,8 @@ func inStore(records state.World) Held {
 				}
 			}
 			h.Networks[r.Mark.Address] = n
+		case state.HostRecord:
+			h.UnderlayMTUs[r.Name] = r.MTU
 		case state.Endpoint:
 			e := HeldEndpoint{Interfaces: nonEmpty(r.Interface), Sandbox: r.Sandbox, HostInterfaces: nonEmpty(r.HostInterface)}
 			for _, p := range []netip.Prefix{r.IPv4, r.IPv6} {
@@ -173,7 +179,7 @@ func (h Held) addClaim(c state.Claim) {
 // knows, what the store knows.
 func (h Held) confirmedBy(kernel Held) Held {
 	both := newHeld()
-	both.Lent = kernel.Lent
+	both.Lent, both.UnderlayMTUs = kernel.Lent, h.UnderlayMTUs
 	for _, held := range []Held{kernel, h} {
 		for a := range held.Networks {
 			r, k := h.Networks[a], kernel.Networks[a]

@@ -31,7 +31,9 @@ type Kernel struct {
 	places   map[state.Place]*place
 	maxOpen  int
 	doomed   doomed
-	defaults map[string]string // sysctls of a new namespace, by path
+	// strangers are tunnels of others that a snapshot comes across.
+	strangers strangers
+	defaults  map[string]string // sysctls of a new namespace, by path
 }
 
 var _ state.Target = (*Kernel)(nil)

@@ -32,6 +32,11 @@ type Live struct {
 	Nameservers []netip.Addr
 	// Links are all interface names taken on the host, whoever has them.
 	Links map[string]bool
+	// MTUs are those of the host's interfaces, by name.
+	MTUs map[string]int
+	// VNIs are the numbers of tunnels that are not the stack's, here and in the namespaces
+	// that have a name.
+	VNIs map[uint32]bool
 }
 
 // reading is one namespace as it was read.
@@ -52,7 +57,11 @@ func (k *Kernel) Snapshot(ctx context.Context) (*Live, error) {
 	if err != nil {
 		return nil, err
 	}
-	live := &Live{World: make(state.World, 16*len(names)), Links: map[string]bool{}, HostAddresses: map[netip.Addr]string{}}
+	live := &Live{
+		World: make(state.World, 16*len(names)), HostAddresses: map[netip.Addr]string{},
+		Links: map[string]bool{}, MTUs: map[string]int{}, VNIs: map[uint32]bool{},
+	}
+	k.strangers.reset()
 	host := &reading{place: state.Host, nsid: -1, conn: k.places[state.Host].conn}
 	host.on.space = state.Owner{Stack: k.stack}
 	// The host's links come first: dumping them numbers the namespaces of their peers.
@@ -119,7 +128,10 @@ func (k *Kernel) gather(ctx context.Context, live *Live, host *reading, spaces [
 	}
 	for i := range host.on.links {
 		live.Links[host.on.links[i].name] = true
+		live.MTUs[host.on.links[i].name] = host.on.links[i].mtu
 	}
+	k.strangers.note(host.on.links, true)
+	live.VNIs = k.strangers.vnis
 	k.doomed.leftovers = k.leftovers(host, spaces)
 	return nil
 }
@@ -239,6 +251,8 @@ func (k *Kernel) readNamespace(ctx context.Context, name string, host *conn) (_ 
 	}
 	space, ours := k.readSpace(name, r.on.links)
 	if !ours {
+		r.on.sort(k.stack)
+		k.strangers.note(r.on.links, false)
 		return nil, foreignSpace(space.Mark), nil
 	}
 	r.on.space = space.Mark

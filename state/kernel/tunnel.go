@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 	"time"
 	"unsafe"
 
@@ -208,6 +209,28 @@ func txChecksum(link string, cmd, set uint32) (uint32, error) {
 		return 0, os.NewSyscallError("ioctl", errno)
 	}
 	return value.data, nil
+}
+
+// strangers collects the VNIs of tunnels that are not the stack's, while namespaces are read
+// in parallel.
+type strangers struct {
+	mu   sync.Mutex
+	vnis map[uint32]bool
+}
+
+func (s *strangers) reset() { s.vnis = map[uint32]bool{} }
+
+// note adds the VNIs of the links that are not ours, which have been sorted out, as far as
+// they send from the host: those in the host itself that were made there, and those
+// elsewhere that were not made there.
+func (s *strangers) note(links []link, onHost bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range links {
+		if l := &links[i]; l.kind == state.VXLAN && !l.ours && onHost == (l.netnsid < 0) {
+			s.vnis[l.tunnel.VNI] = true
+		}
+	}
 }
 
 // underlay is the place that a VXLAN device's packets go out of; "" for one that was not

@@ -257,3 +257,22 @@ func BenchmarkPeers(tb *testing.B) {
 	tb.ReportMetric(gone.Seconds()*1000/float64(tb.N), "gone-ms")
 	o.drop(b)
 }
+
+// Numbers that others have are known, as far as they are in our way.
+func TestForeignVNIs(t *testing.T) {
+	b := newBench(t)
+	o := newOverlay("ov", 256)
+	o.make(b)
+	b.Sh(`ip link add here type vxlan id 300 dstport 4789
+ip netns add other; ip link add moved type vxlan id 301 dstport 4789; ip link set moved netns other
+ip -n other link add own type vxlan id 302 dstport 4789; ip link set lo mtu 7000`)
+	live, err := b.k.Snapshot(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v := live.VNIs; len(v) != 2 || !v[300] || !v[301] || live.MTUs["lo"] != 7000 {
+		t.Errorf("VNIs are %v, MTUs %v", v, live.MTUs)
+	}
+	b.Sh("ip link del here; ip netns del other; ip link set lo mtu 65536")
+	o.drop(b)
+}
