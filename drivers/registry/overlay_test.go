@@ -272,3 +272,39 @@ endpoint "m" {
 	c.become(c.topology(threeHosts + demo + boxes("demo")))
 	c.clear()
 }
+
+// TestClusterRepair: whatever somebody does to the parts of an overlay, the next run puts
+// them right, and afterwards everybody reaches everybody.
+func TestClusterRepair(t *testing.T) {
+	c := newCluster(t)
+	topology := c.topology(threeHosts + demo + boxes("demo"))
+	c.become(topology)
+	in := c.in("a", "demo.overlay")
+	for _, damage := range []string{
+		in + "ip link del vxlan0",
+		in + "ip link del br0",
+		in + "ip link set br0 down",
+		in + "ip link set br0 address 02:00:00:00:00:99",
+		in + "ip link set vxlan0 nomaster",
+		in + "ip link set vxlan0 type vxlan learning",
+		in + "bridge link set dev vxlan0 neigh_suppress off",
+		in + "bridge fdb del 02:42:c0:a8:00:03 dev vxlan0 self",
+		in + "bridge fdb del 02:42:c0:a8:00:03 dev vxlan0 master",
+		in + "bridge fdb replace 02:42:c0:a8:00:03 dev vxlan0 dst 10.99.0.12 self static",
+		in + "bridge fdb add 00:00:00:00:00:00 dev vxlan0 dst 10.99.0.12 self permanent",
+		in + "ip neigh flush nud permanent dev br0",
+		in + "ip addr del 192.168.0.1/24 dev br0",
+		in + "sysctl -qw net.ipv6.conf.br0.disable_ipv6=1",
+		c.in("a", "w0") + "ip link del eth0",
+		"umount -l " + c.path("a", "demo.overlay") + "; rm " + c.path("a", "demo.overlay"),
+		"umount -l " + c.path("a", "w0") + "; rm " + c.path("a", "w0"),
+	} {
+		c.Sh(damage)
+		c.converge("a", topology)
+		c.pings("a w0 192.168.0.3", "a w0 192.168.0.4", "a w0 fd00:168::3", "b w1 192.168.0.2", "c w2 fd00:168::2", "a w0 192.168.0.1", "a w0 fd00:168::1")
+		if t.Failed() {
+			t.Fatalf("after %s", damage)
+		}
+	}
+	c.clear()
+}
