@@ -22,11 +22,11 @@ func TestMain(m *testing.M) { kerneltest.Main(m) }
 // machine is a throwaway host that carries worlds.
 type machine struct {
 	*kerneltest.Host
-	t *testing.T
+	t testing.TB
 	k *kernel.Kernel
 }
 
-func newMachine(t *testing.T) *machine {
+func newMachine(t testing.TB) *machine {
 	m := &machine{Host: kerneltest.NewHost(t), t: t}
 	var err error
 	if m.k, err = kernel.Open(kernel.Config{Stack: drivertest.Stack}); err != nil {
