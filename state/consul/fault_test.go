@@ -34,6 +34,7 @@ const (
 	cutBefore
 	cutAfter
 	busy
+	slow
 )
 
 func before(t *testing.T, server *consultest.Server, meddle func(*http.Request) fault) *proxy {
@@ -57,6 +58,9 @@ func before(t *testing.T, server *consultest.Server, meddle func(*http.Request) 
 			panic(http.ErrAbortHandler)
 		case busy:
 			http.Error(w, "No cluster leader", http.StatusInternalServerError)
+		case slow:
+			time.Sleep(500 * time.Millisecond)
+			forward.ServeHTTP(w, r)
 		default:
 			forward.ServeHTTP(w, r)
 		}
@@ -199,6 +203,21 @@ func check(t *testing.T, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// A Consul that answers slowly is worked with, slowly.
+func TestSlowAnswers(t *testing.T) {
+	t.Parallel()
+	server := consultest.Start(t, consultest.Options{})
+	p := before(t, server, func(*http.Request) fault { return slow })
+	store := open(t, p.URL)
+	unlock, err := store.Lock(t.Context(), state.LockInfo{Operation: "test"})
+	check(t, err)
+	mustApply(t, store, creates(networks(200)...))
+	if n := size(t, store); n != 200 {
+		t.Errorf("%d are there", n)
+	}
+	check(t, unlock())
 }
 
 // An interrupt ends a call at once, whatever it waits for.

@@ -28,7 +28,7 @@ type hold struct {
 	why  error
 }
 
-// hold begins to keep the lock, which the session took not before the given time.
+// hold begins to keep the lock of a session that was made not before the given time.
 func (s *Store) hold(session string, since time.Time) *hold {
 	ctx, cancel := context.WithCancel(context.Background())
 	ctx = withSilence(ctx, silence)

@@ -48,16 +48,16 @@ func (s *Store) Lock(ctx context.Context, info state.LockInfo) (unlock func() er
 	if err := s.lockFree(ctx); err != nil {
 		return nil, err
 	}
+	begun := time.Now()
 	session, err := s.newSession(ctx)
 	if err != nil {
 		return nil, err
 	}
-	taken := time.Now()
 	if err := s.acquire(ctx, session, info); err != nil {
 		s.endSession(session)
 		return nil, err
 	}
-	h := s.hold(session, taken)
+	h := s.hold(session, begun)
 	return sync.OnceValue(func() error { return s.unlock(h) }), nil
 }
 
