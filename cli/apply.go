@@ -61,7 +61,7 @@ func apply(ctx context.Context, s *session, destroy bool) error {
 	if err := f.begin(); err != nil {
 		return err
 	}
-	ctx, unlock, err := s.lock(ctx, f.store, s.Command.Name)
+	ctx, unlock, err := f.lock(ctx, s.Command.Name)
 	if err != nil {
 		return err
 	}
@@ -103,10 +103,19 @@ func checkApproval(s *session) error {
 
 // execute carries the plan out and says how it went.
 func (f *flow) execute(ctx context.Context) error {
+	if err := f.carryOut(ctx); err != nil {
+		return err
+	}
+	f.report(ctx)
+	f.s.say.done(f.plan, operation(f.destroy))
+	f.showOutputs()
+	return nil
+}
+
+// carryOut runs the plan with progress; when that fails it says how far it got.
+func (f *flow) carryOut(ctx context.Context) error {
 	s := f.s
 	if len(f.plan.Ops) == 0 {
-		s.say.done(f.plan, f.destroy)
-		f.showOutputs()
 		return nil
 	}
 	keep := s.String("on-failure") == "keep"
@@ -129,13 +138,16 @@ func (f *flow) execute(ctx context.Context) error {
 		s.say.failedRun(result, err)
 		return quietly(exitCode(err))
 	}
-	s.say.done(f.plan, f.destroy)
-	f.showOutputs()
 	return nil
 }
 
 // targets are the kernel and the store, as the applier sees them.
 func (f *flow) targets() applier.Targets {
+	if f.pass != nil {
+		t := f.pass.Targets()
+		t.Kernel = f.s.env.WrapKernel(t.Kernel)
+		return t
+	}
 	return applier.Targets{
 		Kernel: f.s.env.WrapKernel(f.kernel),
 		Store:  f.s.env.WrapStore(f.store),
@@ -152,10 +164,10 @@ func (s *session) logEvent(e applier.Event) {
 }
 
 // done says that the run ended well.
-func (v *voice) done(plan *planner.Plan, destroy bool) {
+func (v *voice) done(plan *planner.Plan, what string) {
 	c := plan.Count()
-	text := fmt.Sprintf("Apply complete! Resources: %d added, %d changed, %d destroyed.", c.Add, c.Change, c.Destroy)
-	if destroy {
+	text := fmt.Sprintf("%s complete! Resources: %d added, %d changed, %d destroyed.", strings.ToUpper(what[:1])+what[1:], c.Add, c.Change, c.Destroy)
+	if what == "destroy" {
 		text = fmt.Sprintf("Destroy complete! Resources: %d destroyed.", c.Destroy)
 	}
 	for _, more := range []struct {
@@ -168,7 +180,7 @@ func (v *voice) done(plan *planner.Plan, destroy bool) {
 	}
 	v.line("\n%s", v.paint(green, text))
 	v.stream.emit("info", "change_summary", text, map[string]any{"changes": map[string]any{
-		"add": c.Add, "change": c.Change, "remove": c.Destroy, "forget": c.Forget, "move": c.Move, "operation": operation(destroy),
+		"add": c.Add, "change": c.Change, "remove": c.Destroy, "forget": c.Forget, "move": c.Move, "operation": what,
 	}})
 }
 

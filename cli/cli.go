@@ -64,6 +64,9 @@ func commands(env Env) []*ucli.Command {
 		{"Looking at what is there", []*ucli.Command{
 			showCommand(env), outputCommand(env), graphCommand(env), stateCommand(env), execCommand(env),
 		}},
+		{"Several hosts", []*ucli.Command{
+			syncCommand(env),
+		}},
 		{"Other commands", []*ucli.Command{
 			storeCommand(env), forceUnlockCommand(env), consoleCommand(env), benchCommand(env), completionCommand(env), versionCommand(env), helpCommand(env),
 			completeCommand(env),

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"time"
 
+	"github.com/cnmctl/cnmctl/agent"
 	"github.com/cnmctl/cnmctl/applier"
 	"github.com/cnmctl/cnmctl/drivers"
 	"github.com/cnmctl/cnmctl/drivers/registry"
@@ -43,7 +44,12 @@ type flow struct {
 	// outdated are settings of an earlier configuration, which have to be reset; reset
 	// tells which of them were.
 	outdated state.World
-	reset    map[state.Key]bool
+	reset    agent.Resets
+	// whole: the plan is for all of the configuration.
+	whole bool
+	// pass is the plan's origin when it is this host's share of the records; nil when it is
+	// the configuration.
+	pass *agent.Pass
 
 	plan   *planner.Plan
 	result applier.Result
@@ -284,6 +290,7 @@ func (f *flow) makePlan(ctx context.Context) error {
 	if err := f.restrict(ctx); err != nil {
 		return err
 	}
+	f.whole = len(f.s.StringSlice("target"))+len(f.s.StringSlice("exclude")) == 0
 	opts.Replace = addresses(f.s.StringSlice("replace"))
 	return f.diff(opts)
 }

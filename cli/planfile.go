@@ -52,7 +52,7 @@ func applySaved(ctx context.Context, s *session, file string) error {
 	if err := f.open(); err != nil {
 		return err
 	}
-	ctx, unlock, err := s.lock(ctx, f.store, s.Command.Name)
+	ctx, unlock, err := f.lock(ctx, s.Command.Name)
 	if err != nil {
 		return err
 	}

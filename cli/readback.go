@@ -5,6 +5,7 @@ import (
 	"maps"
 	"reflect"
 
+	"github.com/cnmctl/cnmctl/agent"
 	"github.com/cnmctl/cnmctl/applier"
 	"github.com/cnmctl/cnmctl/drivers"
 	"github.com/cnmctl/cnmctl/drivers/registry"
@@ -39,30 +40,20 @@ func (f kernelAlone) Snapshot(ctx context.Context) (state.World, error) {
 	if err := f.kernel.ReadSysctls(ctx, live.World, f.want, f.before); err != nil {
 		return nil, err
 	}
-	for k := range f.reset {
-		delete(live.World, k)
-	}
+	f.reset.Hide(live.World)
 	return live.World, nil
 }
 
-// noteReset remembers which settings were reset, by themselves or with what they were on:
-// once they are, nothing tells them from those that were never touched.
+// noteReset remembers which settings were reset.
 func (f *flow) noteReset(e applier.Event) {
-	if e.Op == nil || !e.Ended || e.Err != nil {
+	if f.pass != nil {
+		f.pass.Note(e)
 		return
 	}
 	if f.reset == nil {
-		f.reset = map[state.Key]bool{}
+		f.reset = agent.Resets{}
 	}
-	for _, o := range append([]state.Object{e.Op.Object()}, e.Op.Along...) {
-		switch s, ok := o.(state.Sysctl); {
-		case !ok:
-		case e.Op.Action == state.Delete:
-			f.reset[s.Key()] = true
-		default:
-			delete(f.reset, s.Key())
-		}
-	}
+	f.reset.Note(e)
 }
 
 // findOutdated lists settings that records in the store ask for and the configuration no
@@ -72,7 +63,7 @@ func (f *flow) findOutdated() state.World {
 	if !f.recordsDiffer() {
 		return outdated
 	}
-	past, err := drivers.Expand(f.stack, f.host, recordsIn(f.records), registry.All())
+	past, err := drivers.Expand(f.stack, f.host, drivers.RecordsIn(f.records), registry.All())
 	if err != nil {
 		// Records of drivers that this cnmctl does not know are of no help here.
 		f.s.log.Warn("expanding the records", "error", err)
@@ -95,22 +86,4 @@ func (f *flow) recordsDiffer() bool {
 		}
 	}
 	return false
-}
-
-// recordsIn are the records in a world.
-func recordsIn(w state.World) drivers.Records {
-	var r drivers.Records
-	for _, k := range w.Keys() {
-		switch o := w[k].(type) {
-		case state.HostRecord:
-			r.Hosts = append(r.Hosts, o)
-		case state.Network:
-			r.Networks = append(r.Networks, o)
-		case state.Sandbox:
-			r.Sandboxes = append(r.Sandboxes, o)
-		case state.Endpoint:
-			r.Endpoints = append(r.Endpoints, o)
-		}
-	}
-	return r
 }

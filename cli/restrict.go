@@ -28,7 +28,7 @@ func (f *flow) restrict(ctx context.Context) error {
 // share wants what blocks have in common (the firewall's table, forwarding) for the blocks
 // that there will be: those that are chosen as they are wanted, the others as they are.
 func (f *flow) share(ctx context.Context) error {
-	expanded, err := drivers.Expand(f.stack, f.host, recordsIn(f.want), registry.All())
+	expanded, err := drivers.Expand(f.stack, f.host, drivers.RecordsIn(f.want), registry.All())
 	if err != nil {
 		return err
 	}

@@ -122,7 +122,7 @@ func rewrite(ctx context.Context, s *session, change func(*flow) (planner.Option
 		return err
 	}
 	if !s.Bool("dry-run") {
-		locked, unlock, err := s.lock(ctx, f.store, "state "+s.Command.Name)
+		locked, unlock, err := f.lock(ctx, "state "+s.Command.Name)
 		if err != nil {
 			return err
 		}
@@ -163,11 +163,11 @@ func (f *flow) move(moves []spec.Move) (planner.Options, error) {
 // rewriteShared wants the new names in what is made of several blocks (the firewall's
 // table, hosts files) too. What is not as the records say stays so, for a plan to show.
 func (f *flow) rewriteShared() error {
-	was, err := drivers.Expand(f.stack, f.host, recordsIn(f.before), registry.All())
+	was, err := drivers.Expand(f.stack, f.host, drivers.RecordsIn(f.before), registry.All())
 	if err != nil {
 		return err
 	}
-	will, err := drivers.Expand(f.stack, f.host, recordsIn(f.want), registry.All())
+	will, err := drivers.Expand(f.stack, f.host, drivers.RecordsIn(f.want), registry.All())
 	if err != nil {
 		return err
 	}

@@ -39,6 +39,24 @@ func RecordsOf(t *spec.Topology) Records {
 	return r
 }
 
+// RecordsIn are the records in a world, in order.
+func RecordsIn(w state.World) Records {
+	var r Records
+	for _, k := range w.Keys() {
+		switch o := w[k].(type) {
+		case state.HostRecord:
+			r.Hosts = append(r.Hosts, o)
+		case state.Network:
+			r.Networks = append(r.Networks, o)
+		case state.Sandbox:
+			r.Sandboxes = append(r.Sandboxes, o)
+		case state.Endpoint:
+			r.Endpoints = append(r.Endpoints, o)
+		}
+	}
+	return r
+}
+
 // Expand is the wanted world of one host: the stack's records and claims in the store, and
 // the kernel objects that carry its networks and sandboxes on the host. It is a pure
 // function; equal records give an equal world, in whatever order they come.

@@ -20,6 +20,8 @@ const (
 	endpointDir = "endpoint/"
 	sandboxDir  = "sandbox/"
 	hostDir     = "host/"
+	statusDir   = "status/"
+	aliveKey    = "/alive"
 )
 
 // vniDir is where all stacks of a path claim VNIs: one number space for the cluster.
@@ -39,6 +41,16 @@ func newLayout(path, stack string) layout {
 func (l layout) revision() string { return l.root + revisionKey }
 func (l layout) lock() string     { return l.root + lockKey }
 
+// status is where a host says how far it is, alive what its agent holds while it lives.
+func (l layout) status(host string) string { return l.root + statusDir + component(host) }
+func (l layout) alive(host string) string  { return l.root + hostDir + component(host) + aliveKey }
+
+// attended is the host, as it is written in keys, whose agent holds the key.
+func (l layout) attended(key string) (host string, is bool) {
+	host, is = strings.CutSuffix(strings.TrimPrefix(key, l.root+hostDir), aliveKey)
+	return host, is
+}
+
 // key is where the object is stored:
 //
 //	claim/<network>/<address>, or claim/vni/<number> for all stacks
@@ -46,6 +58,8 @@ func (l layout) lock() string     { return l.root + lockKey }
 //	network/<name>
 //	endpoint/<network>/<name>
 //	sandbox/<host>/<name>
+//
+// Beside them, and no records: host/<name>/alive and status/<host>.
 //
 // A name is the block's address without the word that the directory says already. An
 // endpoint's network and a sandbox's host are in its key, so that a host can watch only

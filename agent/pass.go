@@ -1,0 +1,137 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"maps"
+
+	"github.com/cnmctl/cnmctl/applier"
+	"github.com/cnmctl/cnmctl/planner"
+	"github.com/cnmctl/cnmctl/state"
+)
+
+// Machine is the kernel of the host.
+type Machine interface {
+	state.Target
+	// Snapshot reads what there is of the stack, without settings.
+	Snapshot(context.Context) (state.World, error)
+	// ReadSysctls adds the settings that are also in one of the other worlds.
+	ReadSysctls(ctx context.Context, w state.World, like ...state.World) error
+	// Probe checks that the kernel has the features.
+	Probe(context.Context, []state.Feature) error
+	// Settle waits until the kernel has finished what it began.
+	Settle(context.Context) error
+}
+
+// ReadRecords reads what the store says. The revision is read first, so that what is read
+// then is at least as new.
+func (h Host) ReadRecords(ctx context.Context, store state.RecordStore) (r Records, err error) {
+	cluster, shared := store.(state.Cluster)
+	if shared {
+		if r.Revision, err = cluster.Revision(ctx); err != nil {
+			return r, err
+		}
+	}
+	if r.World, err = store.Snapshot(ctx); err != nil || !shared || holdsBlocks(r.World) {
+		return r, err
+	}
+	all, _, err := cluster.Statuses(ctx, 0)
+	for _, s := range all {
+		r.Reported = r.Reported || s.Host == h.Name
+	}
+	return r, err
+}
+
+// Pass is one way of the host from what it is to what the records say.
+type Pass struct {
+	Records Records
+	// Before is what there is, Want what there shall be, both with the records.
+	Before, Want state.World
+	Plan         *planner.Plan
+
+	machine Machine
+	resets  Resets
+}
+
+// Look reads the kernel and plans. Past is the wanted world of an earlier pass, nil for
+// none: settings in it that are no longer wanted are set back, which nothing in the kernel
+// tells.
+func (h Host) Look(ctx context.Context, r Records, m Machine, past state.World) (*Pass, error) {
+	want, err := h.Share(r)
+	if err != nil {
+		return nil, err
+	}
+	live, err := m.Snapshot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := h.checkLost(r, live); err != nil {
+		return nil, err
+	}
+	if err := m.Probe(ctx, state.Features(want)); err != nil {
+		return nil, err
+	}
+	if err := m.ReadSysctls(ctx, live, want, outdated(past, want)); err != nil {
+		return nil, err
+	}
+	p := &Pass{Records: r, Want: want, Before: live, machine: m, resets: Resets{}}
+	maps.Copy(p.Before, r.World)
+	plan, diags := planner.Diff(p.Before, want, planner.Options{Stack: h.Stack})
+	if diags.HasErrors() {
+		return nil, diags
+	}
+	p.Plan = plan
+	return p, nil
+}
+
+// outdated are the settings that were wanted once and are no longer.
+func outdated(past, want state.World) state.World {
+	old := state.World{}
+	for k, o := range past {
+		if s, ok := o.(state.Sysctl); ok && !s.Keep && want[k] == nil {
+			old[k] = s
+		}
+	}
+	return old
+}
+
+// Targets are what the pass's plan may change: the kernel, and nothing else.
+func (p *Pass) Targets() applier.Targets {
+	return applier.Targets{Kernel: p.machine, Store: untouchable{}, Live: p, Settle: p.machine.Settle}
+}
+
+// Snapshot reads the kernel anew, beside the records that the plan was made from: if they
+// have changed meanwhile, that is for the next pass.
+func (p *Pass) Snapshot(ctx context.Context) (state.World, error) {
+	live, err := p.machine.Snapshot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.machine.ReadSysctls(ctx, live, p.Want, p.Before); err != nil {
+		return nil, err
+	}
+	p.resets.Hide(live)
+	maps.Copy(live, p.Records.World)
+	return live, nil
+}
+
+// Note has to hear of all events of the plan's run.
+func (p *Pass) Note(e applier.Event) { p.resets.Note(e) }
+
+// Run carries the plan out. What was done stays when something fails: it is right by
+// itself, and the next pass goes on from there.
+func (p *Pass) Run(ctx context.Context) error {
+	if len(p.Plan.Ops) == 0 {
+		return nil
+	}
+	_, err := applier.Run(ctx, p.Plan, p.Targets(), applier.Options{Before: p.Before, Keep: true, Events: p.Note})
+	return err
+}
+
+// untouchable is the store, for a plan that changes nothing there.
+type untouchable struct{}
+
+// Apply refuses whatever there is.
+func (untouchable) Apply(context.Context, []state.Op, func(int, error)) error {
+	return errors.New("converging a host does not write to the store")
+}

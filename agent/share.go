@@ -1,0 +1,74 @@
+// Package agent keeps one host as the records of its stack say: a share of the stack's
+// networks, without their configuration. It reaches store and kernel only through what it
+// is given.
+package agent
+
+import (
+	"fmt"
+	"maps"
+
+	"github.com/cnmctl/cnmctl/drivers"
+	"github.com/cnmctl/cnmctl/state"
+)
+
+// Host is one host of a stack.
+type Host struct {
+	Stack, Name string
+	Drivers     []drivers.Driver
+}
+
+// Records are what a store says of a stack.
+type Records struct {
+	World state.World
+	// Revision is theirs; zero for a store that is the host's own.
+	Revision state.Revision
+	// Reported: the host has converged to records of the stack in this store before.
+	Reported bool
+}
+
+// Share is the world that the records want of the host. What is in the store is wanted as
+// it is: it is not the host's to change.
+func (h Host) Share(r Records) (state.World, error) {
+	want, err := drivers.Expand(h.Stack, h.Name, drivers.RecordsIn(r.World), h.Drivers)
+	if err != nil {
+		return nil, err
+	}
+	maps.DeleteFunc(want, func(k state.Key, _ state.Object) bool { return k.Place == state.Store })
+	maps.Copy(want, r.World)
+	return want, nil
+}
+
+// LostError reports a store without records of a stack that the host has a share of: it
+// is not the one that the share was made from, or has lost its data.
+type LostError struct{ Stack string }
+
+func (e *LostError) Error() string {
+	return fmt.Sprintf("the store holds nothing of stack %s, but this host has a share of it. Nothing was changed. "+
+		"If the store has lost its data or is another one, apply the configuration again; "+
+		"if the stack shall go, 'cnmctl destroy -stack=%s' removes it", e.Stack, e.Stack)
+}
+
+// checkLost tells a stack that was destroyed from one whose records were lost: where it was
+// destroyed, the host's own report is still there.
+func (h Host) checkLost(r Records, live state.World) error {
+	if r.Reported || holdsBlocks(r.World) {
+		return nil
+	}
+	for _, o := range live {
+		if o.Owner().Stack == h.Stack {
+			return &LostError{h.Stack}
+		}
+	}
+	return nil
+}
+
+// holdsBlocks reports that there is more of the stack than its hosts, which an agent
+// registers by itself.
+func holdsBlocks(w state.World) bool {
+	for k, o := range w {
+		if _, others := o.(state.Foreign); !others && k.Kind != state.KindHost {
+			return true
+		}
+	}
+	return false
+}

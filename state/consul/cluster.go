@@ -1,0 +1,184 @@
+package consul
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/cnmctl/cnmctl/state"
+	"github.com/hashicorp/consul/api"
+)
+
+var _ state.Cluster = (*Store)(nil)
+
+// blockFor is how long a blocking query waits for a change: as long as an answer may take.
+const blockFor = 45 * time.Second
+
+// Revision is the stack's present one.
+func (s *Store) Revision(ctx context.Context) (state.Revision, error) {
+	now, _, err := s.readRevision(ctx, consistent(ctx))
+	return now, err
+}
+
+// Await returns as soon as the revision is another than the known one. It asks whichever
+// server it is connected to, and that one only sends what is new: a thousand hosts that
+// wait cost the leader nothing.
+func (s *Store) Await(ctx context.Context, known state.Revision) (state.Revision, error) {
+	for index := known.Index; ; {
+		opts := (&api.QueryOptions{AllowStale: true, WaitIndex: index, WaitTime: blockFor}).WithContext(ctx)
+		now, seen, err := s.readRevision(ctx, opts)
+		if err != nil || now.Index != known.Index {
+			return now, err
+		}
+		if seen < index {
+			seen = 0 // the index went back: Consul was restored
+		}
+		index = seen
+	}
+}
+
+func (s *Store) readRevision(ctx context.Context, opts *api.QueryOptions) (now state.Revision, seen uint64, err error) {
+	var pair *api.KVPair
+	err = s.try(ctx, "reading the revision of stack "+s.stack, func(ctx context.Context) error {
+		var meta *api.QueryMeta
+		var err error
+		if pair, meta, err = s.client.KV().Get(s.keys.revision(), opts.WithContext(ctx)); err == nil {
+			seen = meta.LastIndex
+		}
+		return err
+	})
+	if err != nil || pair == nil {
+		return state.Revision{}, seen, err
+	}
+	r, err := strictly[Revision](pair.Value)
+	if err != nil {
+		return state.Revision{}, seen, &valueError{pair.Key, err}
+	}
+	return state.Revision{Serial: r.Serial, Index: pair.ModifyIndex}, seen, nil
+}
+
+// Report writes what a host says of itself. It is no record, so the revision stays.
+func (s *Store) Report(ctx context.Context, status state.Status) error {
+	value, err := json.Marshal(status)
+	if err != nil {
+		return err
+	}
+	return s.try(ctx, "reporting the status of host "+status.Host, func(ctx context.Context) error {
+		_, err := s.client.KV().Put(&api.KVPair{Key: s.keys.status(status.Host), Value: value}, (&api.WriteOptions{}).WithContext(ctx))
+		return err
+	})
+}
+
+// Retract removes what a host said of itself.
+func (s *Store) Retract(ctx context.Context, host string) error {
+	return s.try(ctx, "removing the status of host "+host, func(ctx context.Context) error {
+		_, err := s.client.KV().Delete(s.keys.status(host), (&api.WriteOptions{}).WithContext(ctx))
+		return err
+	})
+}
+
+// Statuses are what the hosts say. A value that is no status is somebody else's.
+func (s *Store) Statuses(ctx context.Context, known uint64) (all []state.Status, next uint64, err error) {
+	opts := &api.QueryOptions{RequireConsistent: true}
+	if known > 0 {
+		opts = &api.QueryOptions{WaitIndex: known, WaitTime: blockFor}
+	}
+	var pairs api.KVPairs
+	err = s.try(ctx, "reading the hosts' statuses of stack "+s.stack, func(ctx context.Context) error {
+		var meta *api.QueryMeta
+		var err error
+		if pairs, meta, err = s.client.KV().List(s.keys.root+statusDir, opts.WithContext(ctx)); err == nil {
+			next = meta.LastIndex
+		}
+		return err
+	})
+	for _, p := range pairs {
+		var status state.Status
+		if json.NewDecoder(bytes.NewReader(p.Value)).Decode(&status) == nil && s.keys.status(status.Host) == p.Key {
+			all = append(all, status)
+		}
+	}
+	if next < known {
+		next = 0
+	}
+	return all, next, err
+}
+
+// Attend holds the key of a living agent with a session of its own, which takes the key
+// along when it ends: when the agent says so, or is silent for the time to live.
+func (s *Store) Attend(ctx context.Context, info state.LockInfo, host string, begun func()) error {
+	key := s.keys.alive(host)
+	id, err := s.attendingSession(ctx, host)
+	if err != nil {
+		return err
+	}
+	defer s.endSession(id)
+	value, err := json.Marshal(info)
+	if err != nil {
+		return err
+	}
+	pair, held := &api.KVPair{Key: key, Value: value, Session: id}, false
+	err = s.try(ctx, "saying that the agent of host "+host+" is alive", func(ctx context.Context) (err error) {
+		held, _, err = s.client.KV().Acquire(pair, (&api.WriteOptions{}).WithContext(ctx))
+		return err
+	})
+	if err == nil && !held {
+		err = fmt.Errorf("saying that the agent of host %s is alive: another one says so already (see %s); "+
+			"one that died is forgotten within %s", host, key, 2*s.ttl)
+	}
+	if err != nil {
+		return err
+	}
+	begun()
+	return s.keepAttending(ctx, id, host)
+}
+
+func (s *Store) attendingSession(ctx context.Context, host string) (id string, err error) {
+	err = s.try(ctx, "making a session for the agent of host "+host, func(ctx context.Context) (err error) {
+		id, _, err = s.client.Session().CreateNoChecks(&api.SessionEntry{
+			Name: "cnmctl " + s.keys.alive(host), TTL: s.ttl.String(), LockDelay: time.Millisecond, Behavior: api.SessionBehaviorDelete,
+		}, (&api.WriteOptions{}).WithContext(ctx))
+		return err
+	})
+	return id, err
+}
+
+func (s *Store) keepAttending(ctx context.Context, id, host string) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(s.ttl / 3):
+		}
+		var entry *api.SessionEntry
+		err := s.try(ctx, "renewing the session of host "+host, func(ctx context.Context) (err error) {
+			entry, _, err = s.client.Session().Renew(id, (&api.WriteOptions{}).WithContext(ctx))
+			return err
+		})
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			return err
+		case entry == nil:
+			return fmt.Errorf("renewing the session of host %s: Consul has forgotten it", host)
+		}
+	}
+}
+
+// Attended lists the hosts whose agents are alive, as they are written in keys.
+func (s *Store) Attended(ctx context.Context) (hosts []string, err error) {
+	var keys []string
+	err = s.try(ctx, "listing the living agents of stack "+s.stack, func(ctx context.Context) (err error) {
+		keys, _, err = s.client.KV().Keys(s.keys.root+hostDir, "", consistent(ctx))
+		return err
+	})
+	for _, k := range keys {
+		if host, is := s.keys.attended(k); is {
+			hosts = append(hosts, host)
+		}
+	}
+	return hosts, err
+}
