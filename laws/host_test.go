@@ -148,35 +148,44 @@ func (m *machine) look() string {
 	return withoutChance(kernel) + directory.ReplaceAllString(files, "")
 }
 
-// carrier is how far a link got with hearing of its other side, which takes the kernel up
-// to a second when nobody is in a hurry (linkwatch), and says nothing of what was made.
-var (
-	carrier = regexp.MustCompile(`NO-CARRIER,|,LOWER_UP| state( UP| DOWN| UNKNOWN| LOWERLAYERDOWN)?\b`)
-	isPort  = regexp.MustCompile(` master (\S+) `)
-)
-
 // withoutChance leaves out carriers, and the kernel's own link-local addresses on bridges
 // without a port: there is one if the bridge ever had a carrier.
 func withoutChance(listing string) string {
 	busy := map[string]bool{}
 	for heading, line := range located(listing) {
-		if m := isPort.FindStringSubmatch(line); m != nil {
-			busy[heading+m[1]] = true
+		if _, rest, ok := strings.Cut(line, " master "); ok {
+			bridge, _, _ := strings.Cut(rest, " ")
+			busy[heading+bridge] = true
 		}
 	}
 	var b strings.Builder
 	heading := ""
-	for line := range strings.Lines(carrier.ReplaceAllString(listing, "")) {
+	for line := range strings.Lines(listing) {
 		if title, ok := strings.CutPrefix(line, "== "); ok {
 			heading = strings.TrimSuffix(title, "\n")
 		}
-		m := addressLine.FindStringSubmatch(line)
-		if m == nil || busy[heading+m[1]] || !strings.HasPrefix(m[1], "br-") || !linkLocal(m[2]) {
-			b.WriteString(line)
+		if !strings.HasPrefix(line, "br-") {
+			b.WriteString(carrier(line))
+			continue
+		}
+		if m := addressLine.FindStringSubmatch(line); m == nil || busy[heading+m[1]] || !linkLocal(m[2]) {
+			b.WriteString(carrier(line))
 		}
 	}
 	return b.String()
 }
+
+// carrier takes out how far a link got with hearing of its other side: that takes the
+// kernel up to a second when nobody is in a hurry (linkwatch), and says nothing of what
+// was made.
+func carrier(line string) string {
+	if !strings.Contains(line, ": <") {
+		return line
+	}
+	return heard.ReplaceAllString(line, "")
+}
+
+var heard = regexp.MustCompile(`NO-CARRIER,|,LOWER_UP| state( UP| DOWN| UNKNOWN| LOWERLAYERDOWN)?\b`)
 
 // linkLocal reports that the address is one that the kernel chose.
 func linkLocal(address string) bool {

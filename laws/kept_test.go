@@ -15,7 +15,6 @@ import (
 // TestKept holds the laws over the pairs of configurations that broke one once.
 func TestKept(t *testing.T) {
 	apart.Test(t, func(t *testing.T) {
-		t.Setenv("TMPDIR", t.TempDir())
 		files, err := filepath.Glob("testdata/*.txtar")
 		if err != nil || len(files) == 0 {
 			t.Fatalf("finding the pairs: %v, %v", files, err)

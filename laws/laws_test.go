@@ -5,8 +5,10 @@ package laws
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -19,32 +21,42 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// TestLaws draws pairs of configurations. What it finds is shrunk and kept, see keep.
+// TestLaws draws pairs of configurations, 100 in all, or 10 in short mode, on as many
+// machines as there is a use for: much of the time passes with waiting for the kernel.
+// What it finds is shrunk and kept, see keep.
 func TestLaws(t *testing.T) {
-	checks := "-rapid.checks=100"
+	const machines = 4
+	checks := 25
 	if testing.Short() {
-		checks = "-rapid.checks=50" // of which rapid runs a fifth in short mode
+		checks = 5 * 3 // of which rapid runs a fifth in short mode
 	}
-	apart.Test(t, func(t *testing.T) {
-		t.Setenv("TMPDIR", t.TempDir())
-		var worst pair
-		t.Cleanup(func() {
-			if t.Failed() {
-				t.Logf("kept in %s, which TestKept runs from now on", keep(t, worst))
+	for i := range machines {
+		t.Run(strconv.Itoa(i), func(t *testing.T) {
+			t.Parallel()
+			flags := []string{fmt.Sprintf("-rapid.checks=%d", checks), "-rapid.nofailfile"}
+			apart.Test(t, drawPairs, append(flags, given("rapid.")...)...)
+		})
+	}
+}
+
+func drawPairs(t *testing.T) {
+	var worst pair
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("kept in %s, which TestKept runs from now on", keep(t, worst))
+		}
+	})
+	rapid.Check(t, func(t *rapid.T) {
+		p := pair{configs().Draw(t, "A").String(), configs().Draw(t, "B").String()}
+		passed := false
+		defer func() {
+			if !passed {
+				worst = p // rapid ends with the smallest pair that fails
 			}
-		})
-		rapid.Check(t, func(t *rapid.T) {
-			p := pair{configs().Draw(t, "A").String(), configs().Draw(t, "B").String()}
-			passed := false
-			defer func() {
-				if !passed {
-					worst = p // rapid ends with the smallest pair that fails
-				}
-			}()
-			checkLaws(t, p)
-			passed = true
-		})
-	}, append([]string{checks, "-rapid.nofailfile"}, given("rapid.")...)...)
+		}()
+		checkLaws(t, p)
+		passed = true
+	})
 }
 
 // given are the flags of this run whose names begin so.

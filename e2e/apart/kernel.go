@@ -123,40 +123,60 @@ func comesLate(line string) bool {
 	return strings.HasPrefix(line, "local fe80::") || strings.HasPrefix(line, "anycast fe80::")
 }
 
-// switched are the settings that cnmctl turns on for the machine and leaves on, and what
-// the kernel changes along with them.
-var switched = regexp.MustCompile(`/(ip_forward|forwarding|mc_forwarding|accept_redirects)$`)
+// switched reports a setting that cnmctl turns on for the machine and leaves on, or that
+// the kernel changes along with one.
+func switched(path string) bool {
+	switch path[strings.LastIndexByte(path, '/')+1:] {
+	case "ip_forward", "forwarding", "mc_forwarding", "accept_redirects":
+		return true
+	}
+	return false
+}
 
 // sysctls lists the settings below net/ipv4 and net/ipv6, a line each. Of the machine's own
-// those that are switched for good are left out, and everywhere those that cannot be read
-// or are secret.
+// those that are switched for good are left out.
 func sysctls(own bool) (string, error) {
 	var b strings.Builder
-	var walk func(dir string) error
-	walk = func(dir string) error {
-		entries, err := os.ReadDir(dir)
-		if errors.Is(err, os.ErrNotExist) {
-			return nil // an interface that just went
-		}
-		if err != nil {
-			return err
-		}
-		for _, e := range entries {
-			path := dir + "/" + e.Name()
-			if e.IsDir() {
-				if err := walk(path); err != nil {
-					return err
-				}
-			} else if value, err := os.ReadFile(path); err == nil && !(own && switched.MatchString(path)) {
-				fmt.Fprintf(&b, "%s:%s\n", path, strings.TrimSpace(string(value)))
-			}
-		}
-		return nil
-	}
 	for _, dir := range []string{"/proc/sys/net/ipv4", "/proc/sys/net/ipv6"} {
-		if err := walk(dir); err != nil {
+		if err := settings(&b, dir, own); err != nil {
 			return "", fmt.Errorf("reading %s: %w", dir, err)
 		}
 	}
 	return b.String(), nil
+}
+
+// settings lists those below the directory. An interface may go meanwhile.
+func settings(b *strings.Builder, dir string, own bool) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	for _, e := range entries {
+		path := dir + "/" + e.Name()
+		switch {
+		case e.IsDir():
+			err = errors.Join(err, settings(b, path, own))
+		case !own || !switched(path):
+			if value, ok := setting(path); ok {
+				fmt.Fprintf(b, "%s:%s\n", path, value)
+			}
+		}
+	}
+	return err
+}
+
+// setting reads a file below /proc/sys, if it can be read: some are only for writing, or
+// secret. There are a thousand in every namespace, and os.ReadFile takes five calls for each.
+func setting(path string) (string, bool) {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return "", false
+	}
+	defer unix.Close(fd)
+	var buf [4096]byte
+	n, err := unix.Read(fd, buf[:])
+	if err != nil {
+		return "", false
+	}
+	return strings.TrimSpace(string(buf[:n])), true
 }
