@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os/exec"
 	"slices"
 	"strings"
 
 	"github.com/cnmctl/cnmctl/state"
+	"github.com/cnmctl/cnmctl/state/kernel"
 	ucli "github.com/urfave/cli/v2"
 )
 
@@ -53,7 +53,7 @@ func execute(ctx context.Context, s *session) error {
 // they are told from those of the command and of cnmctl.
 func notRun(err error) error {
 	switch {
-	case errors.Is(err, exec.ErrNotFound), errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, kernel.ErrNoCommand), errors.Is(err, fs.ErrNotExist):
 		return &exitError{Code: codeNotFound, Err: err}
 	case errors.Is(err, fs.ErrPermission):
 		return &exitError{Code: codeNotRun, Err: err}

@@ -12,6 +12,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// ErrNoCommand says that there is no command of a name that Exec was given.
+var ErrNoCommand = exec.ErrNotFound
+
 // Exec replaces the process by the program argv, in the place: a namespace with its files
 // laid over /etc and a /sys of its own, as `ip netns exec` does it, or the host as it is.
 // It returns only if that fails.
