@@ -1,6 +1,10 @@
 package planner
 
-import "github.com/cnmctl/cnmctl/spec"
+import (
+	"net/netip"
+
+	"github.com/cnmctl/cnmctl/spec"
+)
 
 // measureHosts finds out the MTU of the underlay where nothing is written: at this host, it
 // is that of the link with the tunnels' end; other hosts have told when they planned. So
@@ -16,4 +20,21 @@ func measureHosts(hosts []*spec.Host, held Held) {
 			h.MTU = held.UnderlayMTUs[h.Name]
 		}
 	}
+}
+
+// underlay is where tunnels end, and the host's way there.
+func (f Facts) underlay(hosts []*spec.Host) *prefixSet {
+	set := &prefixSet{}
+	for _, h := range hosts {
+		if !h.VTEP.IsValid() {
+			continue
+		}
+		set.add(takenPrefix{prefix: netip.PrefixFrom(h.VTEP, h.VTEP.BitLen())})
+		for _, r := range f.HostRoutes {
+			if r.Bits() > 0 && r.Contains(h.VTEP) {
+				set.add(takenPrefix{prefix: r})
+			}
+		}
+	}
+	return set
 }

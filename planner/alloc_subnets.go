@@ -18,8 +18,11 @@ type subnetting struct {
 	byName map[state.Address]*spec.Network
 	// networks are the subnets given so far, host what the host itself can reach.
 	networks, host *prefixSet
-	local, global  *poolCursor
-	pools6         *poolCursor
+	// underlay is what tunnels go through, as far as it is known here: nothing that they
+	// carry may be in it.
+	underlay      *prefixSet
+	local, global *poolCursor
+	pools6        *poolCursor
 	// pools are what the cursors began with, for messages.
 	pools map[*poolCursor]string
 }
@@ -29,7 +32,7 @@ type subnetting struct {
 func (a *Allocator) allocateSubnets(t *spec.Topology, networks []*spec.Network, held Held) hcl.Diagnostics {
 	s := &subnetting{
 		stack: t.Stack, held: held, byName: map[state.Address]*spec.Network{},
-		networks: &prefixSet{}, host: held.Facts.prefixes(),
+		networks: &prefixSet{}, host: held.Facts.prefixes(), underlay: held.Facts.underlay(t.Hosts),
 		local:  newCursor(t.Pools, false, localPools()),
 		global: newCursor(t.Pools, false, globalPools()),
 		pools6: newCursor(t.Pools, true, nil),
@@ -190,6 +193,9 @@ func (s *subnetting) exhausted(n *spec.Network, what string) hcl.Diagnostics {
 // not look at the routes of the one host that happens to plan it.
 func (s *subnetting) free(p netip.Prefix, traits drivers.Traits) bool {
 	if _, taken := s.networks.overlapping(p); taken {
+		return false
+	}
+	if _, taken := s.underlay.overlapping(p); taken {
 		return false
 	}
 	_, taken := s.host.overlapping(p)

@@ -149,3 +149,13 @@ func TestUnderlayMTU(t *testing.T) {
 	}
 	wantEqual(t, "the MTUs", got, []int{8000, 1400, 9000, 0})
 }
+
+// No subnet is chosen that holds the end of a tunnel, or what the host has on the way there.
+func TestSubnetsBesideTheUnderlay(t *testing.T) {
+	d := newDraft()
+	d.Hosts = []*spec.Host{{Name: "a", VTEP: netip.MustParseAddr("10.0.0.10")}, {Name: "b", VTEP: netip.MustParseAddr("10.0.3.11")}}
+	a, b, c := internalNetwork(d.span("a", nil)), internalNetwork(d.span("b", nil)), internalNetwork(d.span("c", nil))
+	wantDiagnostics(t, d.allocateTunnels(t, Held{Facts: Facts{HostRoutes: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/23"), netip.MustParsePrefix("0.0.0.0/0")}}}))
+	wantEqual(t, "the subnets", []string{a.Subnets[0].CIDR.String(), b.Subnets[0].CIDR.String(), c.Subnets[0].CIDR.String()},
+		[]string{"10.0.2.0/24", "10.0.4.0/24", "10.0.5.0/24"})
+}
