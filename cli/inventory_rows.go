@@ -1,0 +1,184 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/cnmctl/cnmctl/drivers"
+	"github.com/cnmctl/cnmctl/state"
+)
+
+// inventory is what the store holds of a stack.
+type inventory struct {
+	stack   string
+	store   state.RecordStore
+	records drivers.Records
+	// hostOf tells a sandbox's host.
+	hostOf map[state.Address]string
+}
+
+// openInventory reads the store.
+func openInventory(ctx context.Context, s *session) (*inventory, error) {
+	f := &flow{s: s}
+	if err := f.identify(); err != nil {
+		return nil, err
+	}
+	store, err := s.openStore(f.stack, f.settings)
+	if err != nil {
+		return nil, err
+	}
+	world, err := store.Snapshot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	i := &inventory{stack: f.stack, store: store, records: drivers.RecordsIn(world), hostOf: map[state.Address]string{}}
+	for _, box := range i.records.Sandboxes {
+		i.hostOf[box.Mark.Address] = box.Host
+	}
+	return i, nil
+}
+
+// network finds a network by name or address.
+func (i *inventory) network(name string) (state.Network, error) {
+	var known []string
+	for _, n := range i.records.Networks {
+		if n.Name == name || string(n.Mark.Address) == name {
+			return n, nil
+		}
+		known = append(known, n.Name)
+	}
+	return state.Network{}, fmt.Errorf("stack %s has no network %q%s", i.stack, name, listing(known))
+}
+
+func (i *inventory) networks() table {
+	t := table{columns: []string{"name", "driver", "subnets", "vnis", "internal", "endpoints", "address"}}
+	on := map[state.Address]int{}
+	for _, e := range i.records.Endpoints {
+		on[e.Network]++
+	}
+	for _, n := range i.records.Networks {
+		subnets, vnis := []string{}, []string{}
+		for _, s := range n.Subnets {
+			subnets = append(subnets, s.CIDR.String())
+		}
+		for _, vni := range n.VNIs {
+			vnis = append(vnis, strconv.FormatUint(uint64(vni), 10))
+		}
+		t.add(n.Name, n.Driver, subnets, vnis, n.Internal, on[n.Mark.Address], n.Mark.Address)
+	}
+	return t
+}
+
+// endpoints lists those of one network, or all.
+func (i *inventory) endpoints(network state.Address) table {
+	t := table{columns: []string{"name", "network", "ipv4", "ipv6", "mac", "sandbox", "host", "address"}}
+	for _, e := range i.records.Endpoints {
+		if network == "" || e.Network == network {
+			t.add(e.Name, withoutKind("network", e.Network), prefixText(e.IPv4), prefixText(e.IPv6), e.MAC.String(),
+				withoutKind("sandbox", e.Sandbox), i.hostOf[e.Sandbox], e.Mark.Address)
+		}
+	}
+	return t
+}
+
+func (i *inventory) sandboxes() table {
+	t := table{columns: []string{"name", "host", "netns", "endpoints", "address"}}
+	in := map[state.Address]int{}
+	for _, e := range i.records.Endpoints {
+		in[e.Sandbox]++
+	}
+	for _, s := range i.records.Sandboxes {
+		t.add(s.Name, s.Host, s.Netns, in[s.Mark.Address], s.Mark.Address)
+	}
+	return t
+}
+
+// listHosts lists the hosts that have a record, a sandbox, or something to say.
+func listHosts(ctx context.Context, _ *session, i *inventory) (table, error) {
+	t := table{columns: []string{"name", "vtep", "mtu", "sandboxes", "agent", "revision", "status"}}
+	records, boxes := map[string]state.HostRecord{}, map[string]int{}
+	for _, h := range i.records.Hosts {
+		records[h.Name], boxes[h.Name] = h, 0
+	}
+	for _, s := range i.records.Sandboxes {
+		if s.Host != "" {
+			boxes[s.Host]++
+		}
+	}
+	said, err := i.hearHosts(ctx)
+	if err != nil {
+		return t, err
+	}
+	for name := range said.by {
+		boxes[name] += 0
+	}
+	for _, name := range slices.Sorted(maps.Keys(boxes)) {
+		vtep, mtu := "", ""
+		if r, ok := records[name]; ok && r.VTEP.IsValid() {
+			vtep = r.VTEP.String()
+			if r.MTU > 0 {
+				mtu = strconv.Itoa(r.MTU)
+			}
+		}
+		t.add(name, vtep, mtu, boxes[name], said.agents[name], said.by[name].Serial, said.text(name))
+	}
+	return t, nil
+}
+
+// hearsay is what hosts say of themselves.
+type hearsay struct {
+	now    state.Revision
+	by     map[string]state.Status
+	agents map[string]bool
+}
+
+func (i *inventory) hearHosts(ctx context.Context) (hearsay, error) {
+	h := hearsay{by: map[string]state.Status{}, agents: map[string]bool{}}
+	cluster, shared := i.store.(state.Cluster)
+	if !shared {
+		return h, nil
+	}
+	var err error
+	if h.now, err = cluster.Revision(ctx); err != nil {
+		return h, err
+	}
+	all, _, err := cluster.Statuses(ctx, 0)
+	if err != nil {
+		return h, err
+	}
+	for _, s := range all {
+		h.by[s.Host] = s
+	}
+	alive, err := cluster.Attended(ctx)
+	for _, name := range alive {
+		h.agents[name] = true
+	}
+	return h, err
+}
+
+// text says in a word or two how far a host is.
+func (h hearsay) text(host string) string {
+	switch s, heard := h.by[host]; {
+	case !heard:
+		return "never heard of"
+	case s.Error != "":
+		return strings.TrimSpace(strings.SplitN(s.Error, "\n", 2)[0])
+	case s.Index < h.now.Index:
+		return fmt.Sprintf("behind: the records are at revision %d", h.now.Serial)
+	}
+	return "converged"
+}
+
+func withoutKind(kind string, a state.Address) string { return strings.TrimPrefix(string(a), kind+".") }
+
+func prefixText(p netip.Prefix) string {
+	if !p.IsValid() {
+		return ""
+	}
+	return p.String()
+}
