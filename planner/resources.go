@@ -92,6 +92,9 @@ func (d *diff) count() {
 }
 
 func (b *block) count(n *node) {
+	if _, adopted := n.want.(state.Adopted); adopted {
+		return // it was there before the block and will be after it
+	}
 	switch n.key.Kind {
 	case state.KindClaim:
 		return

@@ -115,38 +115,40 @@ type Sandbox struct {
 
 // StaticRoute is a route of a sandbox that its configuration asks for.
 type StaticRoute struct {
-	To     netip.Prefix
-	Via    netip.Addr
-	Dev    string
-	Src    netip.Addr
-	Metric uint32
-	Table  uint32
-	Type   RouteType
-	OnLink bool
+	To     netip.Prefix `json:"to"`
+	Via    netip.Addr   `json:"via,omitzero"`
+	Dev    string       `json:"dev,omitempty"`
+	Src    netip.Addr   `json:"src,omitzero"`
+	Metric uint32       `json:"metric,omitempty"`
+	Table  uint32       `json:"table"`
+	Type   RouteType    `json:"type"`
+	OnLink bool         `json:"on_link,omitempty"`
 }
 
 // PolicyRule is a policy routing rule of a sandbox.
 type PolicyRule struct {
-	Priority uint32
-	From, To netip.Prefix
-	IPv6     bool
-	Iif, Oif string
-	FwMark   uint32
-	Table    uint32
+	Priority uint32       `json:"priority"`
+	From     netip.Prefix `json:"from,omitzero"`
+	To       netip.Prefix `json:"to,omitzero"`
+	IPv6     bool         `json:"ipv6,omitempty"`
+	Iif      string       `json:"iif,omitempty"`
+	Oif      string       `json:"oif,omitempty"`
+	FwMark   uint32       `json:"fwmark,omitempty"`
+	Table    uint32       `json:"table"`
 }
 
 // StaticNeighbor is a permanent neighbor entry of a sandbox.
 type StaticNeighbor struct {
-	Dev string
-	IP  netip.Addr
-	MAC MAC
+	Dev string     `json:"dev"`
+	IP  netip.Addr `json:"ip"`
+	MAC MAC        `json:"mac"`
 }
 
 // DNS is what goes into a sandbox's resolv.conf; all empty: no file, the host's is seen.
 type DNS struct {
-	Servers []netip.Addr
-	Search  []string
-	Options []string
+	Servers []netip.Addr `json:"servers,omitempty"`
+	Search  []string     `json:"search,omitempty"`
+	Options []string     `json:"options,omitempty"`
 }
 
 // Place is where the sandbox's objects live.
@@ -200,7 +202,7 @@ func (n Network) Attrs() []Attr {
 	}
 	attrs = append(attrs, boolAttr("internal", n.Internal).quiet())
 	attrs = append(attrs, boolAttr("no_ipv4", n.NoIPv4).quiet(), boolAttr("ipv6", n.IPv6).quiet())
-	attrs = append(attrs, intAttr("mtu", n.MTU).quiet(), strAttr("interface_prefix", n.Prefix).quiet())
+	attrs = append(attrs, mtuAttr(n.MTU), strAttr("interface_prefix", n.Prefix).quiet())
 	for _, name := range sortedKeys(n.Options) {
 		attrs = append(attrs, Attr{Name: n.Driver + "." + name, Value: string(n.Options[name]), Quiet: true})
 	}
@@ -255,6 +257,14 @@ func (s Sandbox) Attrs() []Attr {
 	attrs = append(attrs, mapAttr("sysctls", s.Sysctls).quiet(), jsonAttr("extra_hosts", s.ExtraHosts))
 	attrs = append(attrs, jsonAttr("dns", s.DNS), mapAttr("labels", s.Labels).quiet())
 	return append(attrs, boolAttr("prevent_destroy", s.Protected).quiet())
+}
+
+// mtuAttr is null where the kernel chooses.
+func mtuAttr(mtu int) Attr {
+	if mtu == 0 {
+		return Attr{Name: "mtu", Value: "null", Quiet: true}
+	}
+	return intAttr("mtu", mtu).quiet()
 }
 
 func sortedKeys[K ~string, V any](m map[K]V) []K {

@@ -44,7 +44,8 @@ type reading struct {
 	place   state.Place
 	on      held
 	objects []state.Object
-	nsid    int32 // of the namespace as the host counts; -1: none
+	foreign []state.Object // names in the host that others have taken
+	nsid    int32          // of the namespace as the host counts; -1: none
 	conn    *conn
 	ino     uint64
 	stub    bool // only the file for it is there
@@ -124,6 +125,11 @@ func (k *Kernel) gather(ctx context.Context, live *Live, host *reading, spaces [
 		}
 		if open := k.places[r.place]; open != nil {
 			open.index = index
+		}
+	}
+	for _, o := range host.foreign {
+		if live.World[o.Key()] == nil {
+			live.World.Add(o)
 		}
 	}
 	for i := range host.on.links {
@@ -306,14 +312,15 @@ func (k *Kernel) readTables(ctx context.Context, r *reading, live *Live) error {
 	for _, a := range addresses {
 		o := a.object(r.place, &r.on, k.stack)
 		add(o)
-		if ip := a.prefix.Addr(); live != nil && o == nil && !ip.IsLoopback() && !ip.IsLinkLocalUnicast() {
-			live.HostAddresses[ip] = r.on.name(a.index)
+		if live != nil && o == nil {
+			live.foreignAddress(r, a)
 		}
 	}
 	for i := range routes {
-		add(routes[i].object(r.place, &r.on, k.stack))
-		if live != nil && !r.on.ours(routes[i].index) && routes[i].Dst.Bits() > 0 {
-			live.HostRoutes = append(live.HostRoutes, routes[i].Dst)
+		o := routes[i].object(r.place, &r.on, k.stack)
+		add(o)
+		if live != nil && !r.on.ours(routes[i].index) {
+			live.foreignRoute(r, &routes[i], o == nil)
 		}
 	}
 	for i := range rules {

@@ -107,10 +107,12 @@ func TestLoans(t *testing.T) {
 	kept := a
 	kept.Mark = state.Owner{}
 	b.apply(update(a, kept))
-	b.gone(a)
+	if _, foreign := b.live()[a.Key()].(state.Foreign); !foreign {
+		t.Errorf("%s is still ours", a.Key())
+	}
 	b.shows("ip address show dev br9", "10.9.0.1/24")
 	b.apply(remove(r, r6, drop, rule, a6)...)
-	b.gone(ours...)
+	b.gone(ours[1:]...)
 	b.shows("ip address show dev br9", "10.9.0.9/24")
 	b.shows("ip route", "10.8.0.0/16 via 10.9.0.8")
 	b.Sh("ip link del br9")
