@@ -84,7 +84,9 @@ func withoutKept(w state.World) state.World {
 // the list is the caller's to print.
 func (r *run) gaveUp(err error, left []state.Op) error {
 	r.result.Left = left
-	if r.opts.Abort.Err() != nil {
+	if lost := lockLost(err, r.opts.Abort); lost != nil {
+		err = lost
+	} else if r.opts.Abort.Err() != nil {
 		err = interrupted(err)
 	}
 	return fmt.Errorf("rolling back: %w", err)

@@ -16,10 +16,10 @@ func needConsul(t *testing.T, script string) {
 	}
 }
 
-// consulVerb runs a Consul beside the script: start [CONFIG FILE], restart, kill, freeze and
-// thaw; anything else is a command of Consul's own.
+// consulVerb runs a Consul beside the script: start [CONFIG FILE], restart, kill, lose
+// (come back without its data), freeze and thaw; anything else is a command of Consul's own.
 func consulVerb(ts *testscript.TestScript, neg bool, args []string) {
-	usage(ts, false, len(args) >= 1, "consul start [FILE]|restart|kill|freeze|thaw|COMMAND...")
+	usage(ts, false, len(args) >= 1, "consul start [FILE]|restart|kill|lose|freeze|thaw|COMMAND...")
 	m := remembered(ts)
 	if args[0] == "start" {
 		o := consultest.Options{Durable: true}
@@ -40,6 +40,8 @@ func consulVerb(ts *testscript.TestScript, neg bool, args []string) {
 	switch args[0] {
 	case "restart":
 		ts.Check(m.consul.Start())
+	case "lose":
+		ts.Check(m.consul.Lose())
 	case "kill":
 		m.consul.Kill()
 	case "freeze":

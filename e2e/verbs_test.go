@@ -33,7 +33,7 @@ var verbs = map[string]verb{
 	"held":          held,         // held CMD...: the command waits for an answer, until
 	"ended":         ended,        // ended CODE TEXT: it ended by itself, saying so
 	"killed":        killed,       // killed: or at once
-	"consul":        consulVerb,   // consul start|kill|restart|freeze|thaw|COMMAND...: a Consul of the script's own
+	"consul":        consulVerb,   // consul start|kill|restart|lose|freeze|thaw|COMMAND...: a Consul of the script's own
 }
 
 func usage(ts *testscript.TestScript, neg, ok bool, text string) {

@@ -181,6 +181,39 @@ func TestDeathWithConsul(t *testing.T) {
 	})
 }
 
+// TestConsulRestarts: a Consul that comes back soon, with what it held, is waited for.
+func TestConsulRestarts(t *testing.T) {
+	sharedLife(t, func(t *testing.T, c cluster, s stage) {
+		s.each(t, 8, func(t *testing.T, n int) {
+			f := &fault{at: n, hit: func(context.Context, state.Op) error {
+				c.Kill()
+				return c.Start()
+			}}
+			if code, out := cnmctl(f.env(), s.run...); code != 0 {
+				t.Errorf("exit code %d\n%s", code, out)
+			}
+			isLike(t, s.after)
+			must(t, 0, s.back...)
+			isLike(t, s.before)
+		})
+	})
+}
+
+// TestConsulLosesItsData: the lock is lost with all else, so the run stops; what the kernel
+// holds stays held, and the next run says it to Consul again.
+func TestConsulLosesItsData(t *testing.T) {
+	sharedLife(t, func(t *testing.T, c cluster, s stage) {
+		s.each(t, 8, func(t *testing.T, n int) {
+			f := &fault{at: n, hit: func(context.Context, state.Op) error { return c.Lose() }}
+			code, out := cnmctl(f.env(), s.run...)
+			if code != 1 || !strings.Contains(out, "it is lost") {
+				t.Errorf("exit code %d\n%s", code, out)
+			}
+			s.converges(t)
+		})
+	})
+}
+
 // TestConsulDies: when Consul goes in the middle of a run, it ends soon, and the network is
 // as it was before. With Consul back, the next run ends what was begun.
 func TestConsulDies(t *testing.T) {

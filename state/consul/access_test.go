@@ -1,6 +1,7 @@
 package consul_test
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -9,8 +10,10 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"math/big"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -151,6 +154,49 @@ func TestEnvironment(t *testing.T) {
 		if _, err := consul.Open(consul.Options{Stack: "shop", Path: path}); err == nil {
 			t.Errorf("the path %q is taken", path)
 		}
+	}
+}
+
+// A namespace goes with every call. This Consul has none, and says so; in a transaction,
+// where each operation has one, it keeps quiet.
+func TestNamespace(t *testing.T) {
+	server := consultest.Start(t, consultest.Options{})
+	var bodies []string
+	p := before(t, server, func(r *http.Request) fault {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		bodies = append(bodies, string(body))
+		return none
+	})
+	for name, open := range map[string]func(t *testing.T) *consul.Store{
+		"an option": func(t *testing.T) *consul.Store {
+			return open(t, p.URL, func(o *consul.Options) { o.Namespace = "team" })
+		},
+		"the environment": func(t *testing.T) *consul.Store {
+			t.Setenv("CONSUL_NAMESPACE", "team")
+			return open(t, p.URL)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			store := open(t)
+			_, reading := store.Snapshot(t.Context())
+			_, locking := store.Lock(t.Context(), state.LockInfo{})
+			for _, err := range []error{reading, locking} {
+				if err == nil || !strings.Contains(err.Error(), "amespace") {
+					t.Errorf("error is %v", err)
+				}
+			}
+			bodies = nil
+			mustApply(t, store, creates(network(name)))
+			for _, body := range bodies {
+				if n := strings.Count(body, `"Verb":`); n == 0 || strings.Count(body, `"Namespace":"team"`) != n {
+					t.Errorf("a transaction without the namespace: %s", body)
+				}
+			}
+		})
 	}
 }
 

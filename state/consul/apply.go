@@ -154,8 +154,16 @@ func (s *Store) commit(ctx context.Context, ops api.TxnOps) error {
 		_, answer, _, err = s.client.Txn().Txn(ops, (&api.QueryOptions{}).WithContext(ctx))
 		return err
 	})
-	if err != nil || len(answer.Errors) == 0 {
+	if err != nil {
 		return err
+	}
+	return s.refusal(doing, ops, answer)
+}
+
+// refusal is why Consul did not make the transaction, nil if it did.
+func (s *Store) refusal(doing string, ops api.TxnOps, answer *api.TxnResponse) error {
+	if len(answer.Errors) == 0 {
+		return nil
 	}
 	what := answer.Errors[0].What
 	switch {

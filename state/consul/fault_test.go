@@ -3,6 +3,8 @@ package consul_test
 import (
 	"context"
 	"errors"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -44,6 +46,7 @@ func before(t *testing.T, server *consultest.Server, meddle func(*http.Request) 
 		t.Fatal(err)
 	}
 	forward := httputil.NewSingleHostReverseProxy(behind)
+	forward.ErrorLog = log.New(io.Discard, "", 0) // cut connections are what it is for
 	p := &proxy{meddle: meddle}
 	p.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p.mu.Lock()

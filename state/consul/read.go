@@ -74,9 +74,13 @@ func (s *Store) list(ctx context.Context, prefix string) (pairs api.KVPairs, err
 	return pairs, err
 }
 
-// readSome reads the keys in one consistent transaction, and the revision.
+// readSome reads the keys in one consistent transaction, and the revision. Who holds the
+// lock also learns here that it is lost, before acting on what another may have written.
 func (s *Store) readSome(ctx context.Context, keys []string) (tree, error) {
-	ops := api.TxnOps{s.op(api.KVGetOrEmpty, s.keys.revision())}
+	if err := s.lockLost(); err != nil {
+		return tree{}, err
+	}
+	ops := append(s.fence(), s.op(api.KVGetOrEmpty, s.keys.revision()))
 	for _, k := range keys {
 		ops = append(ops, s.op(api.KVGetOrEmpty, k))
 	}
@@ -84,12 +88,15 @@ func (s *Store) readSome(ctx context.Context, keys []string) (tree, error) {
 	err := s.try(ctx, "reading records of stack "+s.stack, func(ctx context.Context) error {
 		var err error
 		_, answer, _, err = s.client.Txn().Txn(ops, consistent(ctx))
-		if err == nil && len(answer.Results) != len(ops) {
+		if err == nil && len(answer.Errors) == 0 && len(answer.Results) != len(ops) {
 			return hidden("key:read", s.keys.root)
 		}
 		return err
 	})
 	if err != nil {
+		return tree{}, err
+	}
+	if err := s.refusal("reading records of stack "+s.stack, ops, answer); err != nil {
 		return tree{}, err
 	}
 	var pairs api.KVPairs

@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -163,15 +164,21 @@ func (s *Server) launch() error {
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Env = withoutConsul(os.Environ())
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	if err := cmd.Start(); err != nil {
-		return err
-	}
 	s.cmd, s.done = cmd, make(chan struct{})
+	started := make(chan error)
 	go func(done chan struct{}) {
-		_ = cmd.Wait() // however it ended
+		// The death signal comes when the thread ends that started the process, so that
+		// thread has to be there for as long.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			_ = cmd.Wait() // however it ended
+		}
 		close(done)
 	}(s.done)
-	return nil
+	return <-started
 }
 
 // withoutConsul is the environment without what is meant for Consul's clients.
@@ -232,6 +239,15 @@ func (s *Server) Kill() {
 	if s.signal(syscall.SIGKILL) {
 		<-s.done
 	}
+}
+
+// Lose starts the server anew without anything that it held.
+func (s *Server) Lose() error {
+	s.Kill()
+	if err := os.RemoveAll(filepath.Join(s.dir, "data")); err != nil {
+		return err
+	}
+	return s.Start()
 }
 
 // Freeze stops the server without ending it: connections stay open and nothing answers.
