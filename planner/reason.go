@@ -53,7 +53,7 @@ func (d *diff) why(n *node) string {
 		return asRequested
 	case n.dead && n.made:
 		return "made together with what is replaced"
-	case n.updated && n.live.Owner().Address != n.owner() && len(n.delta.Fields) == 1:
+	case n.updated && n.live.Owner().Address != n.owner() && len(n.delta.Fields) == 1 && n.delta.Fields[0].Name == ownerField:
 		return "moved from " + string(n.live.Owner().Address)
 	}
 	return d.drift(n)
