@@ -36,7 +36,7 @@ touched. Both stores are locked meanwhile. Broken off, it is completed by runnin
 		Flags: flags([]ucli.Flag{
 			text("from", "TYPE[:PATH]", "where the records are: local or consul, with a file or a prefix of keys that is not the usual one "+
 				"(default: the one of the two that the configuration does not name)"),
-			dryRunFlag(),
+			dryRunFlag(), toggle("json", "write a JSON object"),
 		}, lockFlags(), hostFlag(), stackFlag(), colorFlag()),
 		Action: action(env, func(ctx context.Context, s *session) error {
 			if err := s.arguments(0, 0); err != nil {
@@ -73,18 +73,29 @@ func migrate(ctx context.Context, s *session) error {
 	if err := m.look(ctx); err != nil {
 		return err
 	}
+	if len(m.have) > 0 && !s.Bool("dry-run") {
+		if err := m.move(ctx); err != nil {
+			return err
+		}
+	}
+	return m.tell(s)
+}
+
+// tell says what was moved, or would be.
+func (m *migration) tell(s *session) error {
 	switch {
+	case s.Bool("json"):
+		return s.document(map[string]any{
+			"stack": m.stack, "from": fmt.Sprint(m.from), "to": fmt.Sprint(m.to),
+			"records": len(m.have), "moved": !s.Bool("dry-run"),
+		})
 	case len(m.have) == 0:
 		s.say.line("There is nothing to move: %s holds no records of stack %s.", m.from, m.stack)
-		return nil
 	case s.Bool("dry-run"):
 		s.say.line("Would move %d records of stack %s from %s to %s.", len(m.have), m.stack, m.from, m.to)
-		return nil
+	default:
+		s.say.line("%s", s.say.paint(green, fmt.Sprintf("Moved %d records of stack %s from %s to %s.", len(m.have), m.stack, m.from, m.to)))
 	}
-	if err := m.move(ctx); err != nil {
-		return err
-	}
-	s.say.line("%s", s.say.paint(green, fmt.Sprintf("Moved %d records of stack %s from %s to %s.", len(m.have), m.stack, m.from, m.to)))
 	return nil
 }
 

@@ -17,7 +17,7 @@ func forceUnlockCommand(env Env) *ucli.Command {
 that could not have it. A holder that lives after all notices, and stops. A local lock ends with its process and
 never has to be broken.`,
 			"cnmctl force-unlock 4a7d1c3e-8f0b-4b0e-9a53-1f2d3c4b5a69"),
-		Flags: flags([]ucli.Flag{toggle("force", "do not ask")}, stackFlag(), colorFlag()),
+		Flags: flags([]ucli.Flag{toggle("force", "do not ask"), toggle("json", "write a JSON object; with -force")}, stackFlag(), colorFlag()),
 		Action: action(env, func(ctx context.Context, s *session) error {
 			if err := s.arguments(1, 1); err != nil {
 				return err
@@ -45,6 +45,9 @@ func forceUnlock(ctx context.Context, s *session, id string) error {
 	if !ok {
 		return fmt.Errorf("breaking the lock of stack %s: a local lock ends with its process, so there is nothing to break", f.stack)
 	}
+	if s.Bool("json") && !s.Bool("force") {
+		return s.misuse(errors.New("-json leaves nobody to ask; give -force"))
+	}
 	if !s.Bool("force") {
 		yes, err := approve(ctx, s.env.Stdin, s.say.text, askUnlock)
 		if err != nil {
@@ -57,6 +60,9 @@ func forceUnlock(ctx context.Context, s *session, id string) error {
 	holder, err := breaker.ForceUnlock(ctx, id)
 	if err != nil {
 		return err
+	}
+	if s.Bool("json") {
+		return s.document(map[string]any{"stack": f.stack, "id": id, "operation": holder.Operation, "who": holder.Who, "since": holder.Since})
 	}
 	s.say.line("%s", s.say.paint(green, fmt.Sprintf("The lock of stack %s is broken. It was held by %s.", f.stack, holder)))
 	return nil
