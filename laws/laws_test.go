@@ -21,7 +21,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// TestLaws draws pairs of configurations, 100 in all, or 10 in short mode, on as many
+// TestLaws draws pairs of configurations, 100 in all, or a dozen in short mode, on as many
 // machines as there is a use for: much of the time passes with waiting for the kernel.
 // What it finds is shrunk and kept, see keep.
 func TestLaws(t *testing.T) {
