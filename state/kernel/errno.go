@@ -113,6 +113,9 @@ func describe(o state.Object) string {
 	return string(o.Key().Kind) + " " + o.Key().Name + where
 }
 
+// portTaken is why a tunnel does not come up when its socket cannot be opened.
+const portTaken = "another program of this host has the UDP port of a tunnel: stop it ('ss -ulnp' finds it), or give the network another port"
+
 // hint is what to do about a failure, "" when that is not known.
 func hint(op state.Op, err error) string {
 	kind := op.Key.Kind
@@ -130,7 +133,7 @@ func hint(op state.Op, err error) string {
 		}
 		return ""
 	case kind == state.KindLink && isAny(err, unix.EADDRINUSE):
-		return "another program of this host has the UDP port: stop it, or give the network another port"
+		return portTaken
 	case kind == state.KindLink && isAny(err, unix.EOPNOTSUPP):
 		return "the kernel may lack this type of link"
 	case kind == state.KindLink && isAny(err, unix.ERANGE):

@@ -306,7 +306,11 @@ func (r *run) raise(n *nursery, p state.Place) error {
 	if ports && !r.failing(n) {
 		upByGroup(b, state.PendingGroup(r.stack))
 		if err := open.conn.one(noCancel, b); err != nil {
-			return fmt.Errorf("bringing up the new ports in %s: %w", p, err)
+			err = fmt.Errorf("bringing up the new ports in %s: %w", p, err)
+			if isAny(err, unix.EADDRINUSE) {
+				err = fmt.Errorf("%w: %s", err, portTaken)
+			}
+			return err
 		}
 		b.reset()
 	}

@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"context"
+	"net"
 	"net/netip"
 	"strings"
 	"testing"
@@ -274,5 +275,28 @@ ip -n other link add own type vxlan id 302 dstport 4789; ip link set lo mtu 7000
 		t.Errorf("VNIs are %v, MTUs %v", v, live.MTUs)
 	}
 	b.Sh("ip link del here; ip netns del other; ip link set lo mtu 65536")
+	o.drop(b)
+}
+
+// A UDP port that another program has is an error that says so.
+func TestTunnelPortInUse(t *testing.T) {
+	b := newBench(t)
+	o := newOverlay("ov", 256)
+	socket, err := net.ListenPacket("udp4", ":4789")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.apply(create(o.ns)...)
+	b.apply(create(o.br)...)
+	if err := b.try(create(o.tunnel)...); err == nil || !strings.Contains(err.Error(), "UDP port") {
+		t.Errorf("the error is %v", err)
+	}
+	socket.Close()
+	half := b.live()[o.tunnel.Key()].(state.Link)
+	if !half.HalfMade {
+		t.Errorf("what is left is %+v", half)
+	}
+	b.apply(update(half, o.tunnel)) // the next plan finishes it
+	b.same(o.tunnel)
 	o.drop(b)
 }
