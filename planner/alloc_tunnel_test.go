@@ -159,3 +159,16 @@ func TestSubnetsBesideTheUnderlay(t *testing.T) {
 	wantEqual(t, "the subnets", []string{a.Subnets[0].CIDR.String(), b.Subnets[0].CIDR.String(), c.Subnets[0].CIDR.String()},
 		[]string{"10.0.2.0/24", "10.0.4.0/24", "10.0.5.0/24"})
 }
+
+// The ends of an endpoint on a network of tunnels are told apart, on the host too.
+func TestHeldEndsOfTunnelPorts(t *testing.T) {
+	mark, space, box := state.Owner{Stack: "shop", Address: "endpoint.e"}, state.Netns("shop-demo.overlay"), state.Netns("shop-w")
+	for name, in := range map[string]state.Place{"in a sandbox": box, "on the host": state.Host} {
+		live := state.World{}
+		live.Add(state.Namespace{Name: "shop-w", Mark: state.Owner{Stack: "shop", Address: "sandbox.w"}},
+			state.Link{Place: space, Name: "veth1", Type: state.Veth, Mark: mark, Master: "br0", Peer: state.End{Place: in, Name: "ov0"}},
+			state.Link{Place: in, Name: "ov0", Type: state.Veth, Mark: mark, Second: true, Peer: state.End{Place: space, Name: "veth1"}})
+		held := HeldFrom(nil, live, nil, Facts{}).Endpoints["endpoint.e"]
+		wantEqual(t, name, [][]string{held.Interfaces, held.HostInterfaces}, [][]string{{"ov0"}, {"veth1"}})
+	}
+}

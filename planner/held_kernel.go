@@ -66,6 +66,9 @@ func isHostEnd(l state.Link, live state.World) bool {
 	if l.Place != state.Host && l.Master != "" {
 		return true // a port of a bridge in a namespace that carries a network
 	}
+	if peer.Place != state.Host && peer.Master != "" {
+		return false // the other end is such a port
+	}
 	if l.Place != state.Host || (peer.Mark != l.Mark && l.Master == "") {
 		return false
 	}

@@ -124,6 +124,9 @@ func overlaySamples() map[string]*Records {
 		"overlay-elsewhere": cluster(four4...).Network("demo", "overlay", four).Attach("demo", "w2").Attach("demo", "w3"),
 		"overlay-gateway": attach(cluster(four4...).Network("demo", "overlay", four), "demo").
 			Network("gwbridge", "bridge", []string{"172.18.0.0/16"}, "icc = false").Attach("gwbridge", "w0", implied).Attach("gwbridge", "w2", implied),
+		"overlay-host": attach(cluster(four4...).Network("demo", "overlay", []string{"10.1.0.0/24", "10.2.0.0/24"}).Change(internal), "demo").
+			Network("node", "host", nil).Sandbox("node", hostNamespace).Attach("node", "node").
+			Attach("demo", "node", func(e *state.Endpoint) { e.Interface = "ov0" }),
 		"bridge-elsewhere": cluster(four4...).Network("front", "bridge", four).Attach("front", "w2"),
 	}
 }
