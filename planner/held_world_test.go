@@ -67,6 +67,16 @@ endpoint "b2" {
   network = network.cable
   sandbox = sandbox.w["n"]
 }
+network "span" {
+  driver = "overlay"
+  ipv6   = true
+}
+sandbox "far" {}
+endpoint "span" {
+  for_each = merge(sandbox.w, { far = sandbox.far })
+  network  = network.span
+  sandbox  = each.value
+}
 `
 
 // more sorts before everything that is there, and would take its addresses and names.
@@ -81,6 +91,15 @@ endpoint "aaa" {
 endpoint "aab" {
   network = network.front
   sandbox = sandbox.aaa
+}
+network "aac" {
+  driver = "overlay"
+}
+sandbox "aac" {}
+endpoint "aac" {
+  for_each = { "aac" = network.aac, "span" = network.span }
+  network  = each.value
+  sandbox  = sandbox.aac
 }
 `
 
@@ -122,7 +141,7 @@ func parts(t *testing.T, top *spec.Topology) (kernel, store state.World) {
 func chosen(top *spec.Topology) map[state.Address]string {
 	out := map[state.Address]string{}
 	for _, n := range top.Networks {
-		out[n.Mark.Address] = fmt.Sprint(n.Device, n.Subnets)
+		out[n.Mark.Address] = fmt.Sprint(n.Device, n.Subnets, n.VNIs)
 	}
 	for _, e := range top.Endpoints {
 		out[e.Mark.Address] = fmt.Sprint(e.IPv4, e.IPv6, e.MAC, e.Interface, " ", e.HostInterface)
