@@ -2,6 +2,7 @@ package laws
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"pgregory.net/rapid"
@@ -145,10 +146,11 @@ func (c *config) addBridge(t *rapid.T, i int) {
 		n.Body = append(n.Body, "bridge {\n    "+strings.Join(options, "\n    ")+"\n  }")
 	}
 	c.Networks = append(c.Networks, n)
-	for j, s := range c.Sandboxes {
+	for j := range c.Sandboxes {
 		if !maybe(t, "attach") {
 			continue
 		}
+		s := &c.Sandboxes[j]
 		e := endpoint{Name: fmt.Sprintf("%s-%s", n.Name, s.Name), Network: n.Name, Sandbox: s.Name}
 		e.Body = lines(t,
 			fmt.Sprintf("mac = \"02:00:00:00:%02x:%02x\"", i, j),
@@ -160,10 +162,22 @@ func (c *config) addBridge(t *rapid.T, i int) {
 			e.Body = append(e.Body, fmt.Sprintf("ipv4 = \"10.%d.0.%d\"", i+1, 100+j))
 		}
 		c.Endpoints = append(c.Endpoints, e)
+		if v4 == "given" && slices.Contains(e.Body, fmt.Sprintf("interface = \"if%d\"", i)) {
+			s.Body = append(s.Body, beyond(t, i)...)
+		}
 	}
 	if maybe(t, "published") {
 		c.Endpoints = append(c.Endpoints, endpoint{Name: n.Name + "-free", Network: n.Name})
 	}
+}
+
+// beyond are a neighbor and a route on the interface of network i whose name is known.
+func beyond(t *rapid.T, i int) []string {
+	return lines(t,
+		fmt.Sprintf("neighbor {\n    dev = \"if%d\"\n    ip  = \"10.%d.0.200\"\n    mac = \"02:00:00:00:ff:%02x\"\n  }", i, i+1, i),
+		fmt.Sprintf("route {\n    to     = \"192.0.2.%d/32\"\n    via    = \"10.%d.0.201\"\n    metric = %d\n  }", 100+i, i+1, 5*i),
+		fmt.Sprintf("route {\n    to      = \"192.0.2.%d/32\"\n    via     = \"172.31.0.1\"\n    dev     = \"if%d\"\n    on_link = true\n    table   = 100\n  }", 110+i, i),
+	)
 }
 
 // addWire adds a ptp network between two sandboxes.

@@ -81,13 +81,13 @@ type onLink struct {
 }
 
 // addresses are those of one link and family, by what becomes of them.
-type addresses struct{ going, staying, routes []*node }
+type addresses struct{ going, staying, routes, neighbors []*node }
 
 // mendAddresses deals with links that stay and lose an address.
 //
 // Deleting a primary IPv4 address takes the secondary ones of its subnet along, unless
 // promote_secondaries is set (__inet_del_ifa); deleting the last one of a link takes all
-// its routes (fib_inetaddr_event, fib_disable_ip); deleting any takes the routes that
+// its routes and neighbors (fib_inetaddr_event, fib_disable_ip); deleting any takes the routes that
 // name it as their source, in IPv4 (fib_sync_down_addr).
 func (d *diff) mendAddresses() {
 	links := d.losingAddresses()
@@ -103,6 +103,10 @@ func (d *diff) mendAddresses() {
 		case state.Route:
 			if l := links[onLink{o.Place, o.Dev, o.Dst.Addr().Is6()}]; l != nil && !n.dead {
 				l.routes = append(l.routes, n)
+			}
+		case state.Neighbor:
+			if l := links[onLink{o.Place, o.Link, o.IP.Is6()}]; l != nil && !n.dead {
+				l.neighbors = append(l.neighbors, n)
 			}
 		}
 	}
@@ -153,6 +157,13 @@ func (d *diff) mendLink(l *addresses) {
 			}
 		}
 		last = last && secondary
+	}
+	if last {
+		for _, n := range l.neighbors {
+			for _, g := range l.going {
+				d.again(n, g)
+			}
+		}
 	}
 	for _, r := range l.routes {
 		for _, g := range l.going {
