@@ -28,12 +28,18 @@ type machine struct {
 
 func newMachine(t testing.TB) *machine {
 	m := &machine{Host: kerneltest.NewHost(t), t: t}
-	var err error
-	if m.k, err = kernel.Open(kernel.Config{Stack: drivertest.Stack}); err != nil {
-		t.Fatal(err)
-	}
+	m.open()
 	t.Cleanup(func() { m.k.Close() })
 	return m
+}
+
+// open looks at the machine anew.
+func (m *machine) open() {
+	m.t.Helper()
+	var err error
+	if m.k, err = kernel.Open(kernel.Config{Stack: drivertest.Stack}); err != nil {
+		m.t.Fatal(err)
+	}
 }
 
 // world is what records come to in the kernel.

@@ -1,6 +1,7 @@
 package registry_test
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -87,4 +88,54 @@ func TestRandomClusters(t *testing.T) {
 	}
 	m.clear()
 	m.Sh("sysctl -qw net.ipv4.ip_forward=0")
+}
+
+// TestCutShort: a run that ends anywhere, on the way in or out, leaves what the next one
+// brings to its end.
+func TestCutShort(t *testing.T) {
+	m := newMachine(t)
+	want := m.world(overlaySamples()["overlay-subnets"])
+	step := 3
+	if testing.Short() {
+		step = 11
+	}
+	for _, way := range []state.World{want, {}} {
+		from := want
+		if len(way) > 0 {
+			from = state.World{}
+		}
+		for cut := 1; ; cut += step {
+			m.become(from)
+			if !m.cutShort(way, cut) {
+				break
+			}
+			m.become(way)
+			if t.Failed() {
+				t.Fatalf("after %d ops", cut)
+			}
+		}
+	}
+	m.clear()
+}
+
+// cutShort carries out the first ops of the way to a world, and forgets all about it. It
+// reports whether there were more.
+func (m *machine) cutShort(want state.World, ops int) bool {
+	m.t.Helper()
+	p := m.plan(want)
+	from := 0
+	for _, to := range p.Waves {
+		to := min(to, ops)
+		if err := m.k.Apply(context.Background(), p.Ops[from:to], func(int, error) {}); err != nil {
+			m.t.Fatal(err)
+		}
+		if from = to; to == ops {
+			break
+		}
+	}
+	if err := m.k.Close(); err != nil {
+		m.t.Fatal(err)
+	}
+	m.open()
+	return ops < len(p.Ops)
 }
