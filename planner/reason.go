@@ -260,6 +260,9 @@ func (d *diff) whyReplaced(r *Resource, ops []state.Op) string {
 				return n.reason
 			}
 		}
+		if n != nil && p.Along < 0 && carries(n.key.Kind) && n.dead && !n.made {
+			return "because " + n.key.String() + " gets another name"
+		}
 	}
 	return ""
 }

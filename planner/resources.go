@@ -66,7 +66,10 @@ type block struct {
 	live, want, same int
 	// replaced: its record, its namespace or a link of its own is made anew.
 	replaced, forgot bool
-	from             state.Address
+	// Of its namespace and links: whether any goes for good, is made under a name that was
+	// free, and stays.
+	goes, comes, stays bool
+	from               state.Address
 	// resource is the number of the block's resource, counted from 1.
 	resource int
 	// gates are the block's vertices in the order, by what has to be done; 0 for none.
@@ -115,9 +118,26 @@ func (b *block) count(n *node) {
 		b.same++
 	}
 	b.forgot = b.forgot || n.forgotten
-	main := n.key.Kind == state.KindLink || n.key.Kind == state.KindNamespace
-	b.replaced = b.replaced || main && n.dead && n.made
+	if !carries(n.key.Kind) {
+		return
+	}
+	switch {
+	case n.dead && n.made:
+		b.replaced = true
+	case n.dead:
+		b.goes = true
+	case n.made:
+		b.comes = true
+	default:
+		b.stays = true
+	}
 }
+
+// carries reports that a block stands and falls with its objects of the kind.
+func carries(k state.Kind) bool { return k == state.KindLink || k == state.KindNamespace }
+
+// remade reports that what carries the block is made anew, under its old name or another.
+func (b *block) remade() bool { return b.replaced || b.goes && b.comes && !b.stays }
 
 // judge says what becomes of the block.
 func (d *diff) judge(r *Resource, b *block, ops []state.Op) {
@@ -143,7 +163,7 @@ func (d *diff) judge(r *Resource, b *block, ops []state.Op) {
 	case b.recordSame && b.live == 0:
 		r.Action = CreateResource
 		r.Drift = onlyDrift(r, ops)
-	case b.replaced:
+	case b.remade():
 		r.Action = ReplaceResource
 		r.Reason = d.whyReplaced(r, ops)
 	case r.From != "" && onlyMoves(r, ops):
