@@ -20,7 +20,7 @@ back and compares. When something fails, or at the first interrupt, what was the
 a plan file nothing is asked, and the plan is refused if what it was made from has changed since.`,
 			"cnmctl apply", "cnmctl apply -auto-approve -json", "cnmctl plan -out=p && cnmctl apply p"),
 		Flags: flags(varFlags(), scopeFlags(), []ucli.Flag{toggle("destroy", "destroy everything of the stack")},
-			runFlags(), lockFlags(), hostFlag(), streamFlags()),
+			runFlags(), lockFlags(), waitFlags(), hostFlag(), streamFlags()),
 		Action: action(env, func(ctx context.Context, s *session) error {
 			return apply(ctx, s, s.Bool("destroy"))
 		}),
@@ -33,7 +33,7 @@ func destroyCommand(env Env) *ucli.Command {
 		Usage: "Remove everything that apply made",
 		Description: about(`Plans the removal of everything that belongs to the stack, shows it, asks and does it. What
 cnmctl did not make stays.`, "cnmctl destroy", `cnmctl destroy -target='sandbox.web["w0"]'`),
-		Flags: flags(varFlags(), scopeFlags(), runFlags(), lockFlags(), hostFlag(), stackFlag(), streamFlags()),
+		Flags: flags(varFlags(), scopeFlags(), runFlags(), lockFlags(), waitFlags(), hostFlag(), stackFlag(), streamFlags()),
 		Action: action(env, func(ctx context.Context, s *session) error {
 			if err := s.arguments(0, 0); err != nil {
 				return err
@@ -107,6 +107,9 @@ func (f *flow) execute(ctx context.Context) error {
 		return err
 	}
 	f.report(ctx)
+	if err := f.awaitHosts(ctx); err != nil {
+		return err
+	}
 	f.s.say.done(f.plan, operation(f.destroy))
 	f.showOutputs()
 	return nil

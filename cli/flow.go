@@ -189,6 +189,7 @@ func (f *flow) evaluate() error {
 		}
 		topology, diags := f.config.Evaluate(planner.NewAllocator(registry.Traits(), held))
 		f.topology = topology
+		topology.Hosts = append(topology.Hosts, registeredHosts(f.records, topology.Hosts)...)
 		diags = append(diags, drivers.Validate(topology, registry.All())...)
 		if diags.HasErrors() {
 			return diags
@@ -275,6 +276,9 @@ func (f *flow) makePlan(ctx context.Context) error {
 	}
 	opts := planner.Options{Destroy: f.destroy}
 	f.want = state.World{}
+	for _, h := range registeredHosts(f.records, nil) {
+		f.want.Add(h.Record()) // it is there as long as its machine is
+	}
 	if !f.destroy {
 		if err := f.evaluate(); err != nil {
 			return err

@@ -31,6 +31,7 @@ func consulVerb(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Defer(server.Close)
 		m.consul = server
 		ts.Setenv("CONSUL_HTTP_ADDR", server.HTTP)
+		ts.Setenv("CONSUL_SOCKET", "unix://"+server.Socket) // which other network namespaces reach too
 		ts.Check(server.Start())
 		return
 	}

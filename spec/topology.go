@@ -69,12 +69,14 @@ type Host struct {
 	VTEP netip.Addr
 	// MTU of the underlay at this host; 0: not said.
 	MTU int
+	// Registered: no configuration says so, but the host's own agent.
+	Registered bool
 	Decl
 }
 
 // Record is the host as a store keeps it.
 func (h *Host) Record() state.HostRecord {
-	return state.HostRecord{Mark: h.Mark, Name: h.Name, VTEP: h.VTEP, MTU: h.MTU}
+	return state.HostRecord{Mark: h.Mark, Name: h.Name, VTEP: h.VTEP, MTU: h.MTU, Registered: h.Registered}
 }
 
 // Store is the store block: "local" or "consul", and its settings as the user wrote them

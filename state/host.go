@@ -10,6 +10,9 @@ type HostRecord struct {
 	VTEP netip.Addr
 	// MTU of the underlay at this host in bytes; 0: not known, which counts as 1500.
 	MTU int
+	// Registered: the host's agent wrote the record, not a configuration. It stays when the
+	// configuration does not have it, and when the agent is dead.
+	Registered bool `json:",omitempty"`
 }
 
 // Key is the block's address.
@@ -30,5 +33,5 @@ func (h HostRecord) Attrs() []Attr {
 	if h.MTU != 0 {
 		attrs = append(attrs, intAttr("mtu", h.MTU))
 	}
-	return attrs
+	return append(attrs, boolAttr("registered", h.Registered).quiet())
 }

@@ -1,0 +1,205 @@
+package agent
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/cnmctl/cnmctl/state"
+)
+
+// Agent keeps a host converged: to each new revision of the records, and whenever the
+// kernel is changed by others. It works on what it knows while the store is away.
+type Agent struct {
+	Host
+	Store state.Cluster
+	// Open gives the kernel for one pass. Nobody else changes the stack in it until done.
+	Open func(context.Context) (m Machine, done func(), err error)
+	// Changed has something when the kernel has changed. Follow is told after each pass
+	// what there shall be, of whose changes Changed tells.
+	Changed <-chan struct{}
+	Follow  func(state.World) error
+	// Record is the host's own, which the agent keeps in the store; nil: it is none of the
+	// agent's business.
+	Record *state.HostRecord
+	// Info says whose process the agent is.
+	Info    state.LockInfo
+	Log     *slog.Logger
+	Metrics *Metrics
+	// Ready is called once, after the first pass that ended well.
+	Ready func()
+	// Resync is how often to compare without being told of a change (settings and files
+	// change silently); 0 is DefaultResync.
+	Resync time.Duration
+
+	// records are those read last; known: nothing says that there are others by now.
+	records Records
+	known   bool
+	// past is what the last pass that ended well wanted.
+	past state.World
+	// reported is the revision that was told of, if said.
+	reported state.Revision
+	said     bool
+	once     sync.Once
+}
+
+// DefaultResync is how often an agent looks without being told to.
+const DefaultResync = 5 * time.Minute
+
+// calm is how long the kernel may go on changing before the agent looks: changes come in
+// swarms.
+const calm = 50 * time.Millisecond
+
+// Run keeps the host converged until ctx ends.
+func (a *Agent) Run(ctx context.Context) error {
+	revisions := make(chan state.Revision, 1)
+	var others sync.WaitGroup
+	others.Go(func() { a.watch(ctx, revisions) })
+	others.Go(func() { a.attend(ctx) })
+	a.loop(ctx, revisions)
+	others.Wait()
+	return nil
+}
+
+// loop makes a pass at first, and then at each reason for one.
+func (a *Agent) loop(ctx context.Context, revisions <-chan state.Revision) {
+	failures := 0
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		cause := ""
+		select {
+		case <-ctx.Done():
+			return
+		case r := <-revisions:
+			if a.known && r == a.records.Revision && failures == 0 {
+				continue
+			}
+			a.known, cause = false, "records"
+		case <-a.Changed:
+			if cause = "kernel"; !a.settle(ctx) {
+				return
+			}
+		case <-timer.C:
+			cause = "time"
+		}
+		err := a.pass(ctx, cause)
+		if ctx.Err() != nil {
+			return
+		}
+		if failures++; err == nil && a.known {
+			failures = 0
+		}
+		timer.Reset(a.next(failures))
+	}
+}
+
+// next is when to look again without being told to.
+func (a *Agent) next(failures int) time.Duration {
+	if failures > 0 {
+		return pauseAfter(failures)
+	}
+	resync := cmp.Or(a.Resync, DefaultResync)
+	return resync - resync/10 + pauseAfter(1)
+}
+
+// settle waits a moment for what else changes in the kernel.
+func (a *Agent) settle(ctx context.Context) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(calm):
+	}
+	select {
+	case <-a.Changed:
+	default:
+	}
+	return true
+}
+
+// pass converges the host once, and tells of it.
+func (a *Agent) pass(ctx context.Context, cause string) error {
+	start := time.Now()
+	drift, err := a.converge(ctx)
+	took := time.Since(start)
+	a.Metrics.passed(a.records.Revision, took, drift, err)
+	log := a.Log.With("cause", cause, "revision", a.records.Revision.Serial, "took", took.Round(time.Microsecond))
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil:
+		log.Error("converging", "error", err)
+	case cause == "records":
+		log.Info("converged")
+	default:
+		log.Debug("converged")
+	}
+	if err == nil {
+		a.once.Do(a.Ready)
+	}
+	return errors.Join(err, a.report(ctx, err))
+}
+
+// converge reads the records if there may be others than those known, and makes the host's
+// share of them. It says how many operations it took to repair what others had changed.
+func (a *Agent) converge(ctx context.Context) (drift int, err error) {
+	m, done, err := a.Open(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer done()
+	was := a.records.Revision
+	if !a.known {
+		a.Metrics.read()
+		r, err := a.ReadRecords(ctx, a.Store)
+		switch {
+		case err == nil:
+			a.records = r
+		case a.past == nil:
+			return 0, err
+		default:
+			a.Log.Warn("reading the records; going on with those of before", "error", err)
+			defer func() { a.known = false }()
+		}
+		a.known = true
+	}
+	p, err := a.Look(ctx, a.records, m, a.past)
+	if err != nil {
+		return 0, err
+	}
+	if a.past != nil && was == a.records.Revision {
+		drift = len(p.Plan.Ops)
+		for _, op := range p.Plan.Ops {
+			a.Log.Warn("repairing drift", "action", op.Action, "object", op.Key.String(), "reason", op.Reason)
+		}
+	}
+	// What was begun is ended: a kernel between two states serves nobody.
+	if err := p.Run(context.WithoutCancel(ctx)); err != nil {
+		return drift, err
+	}
+	a.past = p.Want
+	return drift, a.Follow(p.Want)
+}
+
+// report tells the cluster of what is new about the host.
+func (a *Agent) report(ctx context.Context, failure error) error {
+	var lost *LostError
+	if errors.As(failure, &lost) || a.past == nil && a.records.World == nil {
+		return nil // a report would say that the host has known this store before
+	}
+	if failure == nil && a.said && a.reported == a.records.Revision {
+		return nil
+	}
+	err := a.Report(ctx, a.Store, a.records, failure)
+	if a.said = err == nil && failure == nil; a.said {
+		a.reported = a.records.Revision
+		a.records.Reported = true
+	}
+	if err != nil && ctx.Err() == nil {
+		a.Log.Warn("reporting", "error", err)
+	}
+	return err
+}

@@ -1,0 +1,86 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cnmctl/cnmctl/agent"
+	"github.com/cnmctl/cnmctl/state"
+	ucli "github.com/urfave/cli/v2"
+)
+
+func waitFlags() []ucli.Flag {
+	return []ucli.Flag{
+		toggle("wait", "wait until all other hosts have converged too, by their agents or 'cnmctl sync'"),
+		&ucli.DurationFlag{Name: "wait-timeout", Value: 2 * time.Minute, Usage: "`DURATION` that -wait waits at most (default 2m)"},
+	}
+}
+
+// wait is a wait for other hosts.
+type wait struct {
+	s       *session
+	cluster state.Cluster
+	records agent.Records
+	begun   time.Time
+	// hosts are those that have not converged yet, told what was said of them last.
+	hosts []string
+	told  map[string]string
+}
+
+// awaitHosts waits until the other hosts have converged to what was applied.
+func (f *flow) awaitHosts(ctx context.Context) error {
+	cluster, shared := f.store.(state.Cluster)
+	if !f.s.Bool("wait") || !shared {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, f.s.Duration("wait-timeout"))
+	defer cancel()
+	w := &wait{s: f.s, cluster: cluster, begun: time.Now(), told: map[string]string{}}
+	var err error
+	if w.records, err = f.thisHost().ReadRecords(ctx, cluster); err != nil {
+		return err
+	}
+	said, next, err := cluster.Statuses(ctx, 0)
+	for _, host := range agent.Concerned(w.records.World, said) {
+		if host != f.host {
+			w.hosts = append(w.hosts, host)
+		}
+	}
+	for err == nil && w.hear(said) {
+		said, next, err = cluster.Statuses(ctx, max(next, 1))
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("waiting for other hosts: after %s these have not converged: %s. This host has; "+
+			"'cnmctl host ls' shows how far they are, and 'cnmctl agent' or 'cnmctl sync' on them makes them follow",
+			f.s.Duration("wait-timeout"), strings.Join(w.hosts, ", "))
+	}
+	return err
+}
+
+// hear tells what is new of the hosts, and whether there are some left to wait for.
+func (w *wait) hear(said []state.Status) (left bool) {
+	w.hosts = slices.DeleteFunc(w.hosts, func(host string) bool {
+		caught := agent.Caught(w.records, host, said)
+		i := slices.IndexFunc(said, func(s state.Status) bool { return s.Host == host })
+		text := "waiting; nothing was heard of it yet"
+		switch {
+		case caught:
+			text = fmt.Sprintf("converged to revision %d after %s", w.records.Revision.Serial, time.Since(w.begun).Round(time.Millisecond))
+		case i >= 0 && said[i].Error != "":
+			text = "failed, and will try again: " + said[i].Error
+		case i >= 0:
+			text = "waiting..."
+		}
+		if w.told[host] != text {
+			w.told[host] = text
+			w.s.say.line("host %s: %s", host, text)
+			w.s.say.stream.emit("info", "host_progress", "host "+host+": "+text, map[string]any{"host": host, "converged": caught})
+		}
+		return caught
+	})
+	return len(w.hosts) > 0
+}
