@@ -1,0 +1,221 @@
+package agent_test
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/cnmctl/cnmctl/agent"
+	"github.com/cnmctl/cnmctl/applier/appliertest"
+	"github.com/cnmctl/cnmctl/drivers/registry"
+	"github.com/cnmctl/cnmctl/state"
+	"github.com/cnmctl/cnmctl/state/consul"
+	"github.com/cnmctl/cnmctl/state/consul/consultest"
+)
+
+// machine is a kernel in memory, which one pass at a time may change.
+type machine struct {
+	*appliertest.Memory
+	mu      sync.Mutex
+	changed chan struct{}
+}
+
+func newMachine(objects ...state.Object) *machine {
+	return &machine{Memory: appliertest.NewMemory(objects...), changed: make(chan struct{}, 1)}
+}
+
+func (m *machine) ReadSysctls(context.Context, state.World, ...state.World) error { return nil }
+func (m *machine) Probe(context.Context, []state.Feature) error                   { return nil }
+func (m *machine) Settle(context.Context) error                                   { return nil }
+
+func (m *machine) open(context.Context) (agent.Machine, func(), error) {
+	m.mu.Lock()
+	return m, m.mu.Unlock, nil
+}
+
+// has reports that there is the namespace.
+func (m *machine) has(ns string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.World[state.NamespaceKey(ns)] != nil
+}
+
+// lose deletes a namespace behind the agent's back.
+func (m *machine) lose(t *testing.T, ns string) {
+	t.Helper()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	op := state.Op{Action: state.Delete, Key: state.NamespaceKey(ns), Before: m.World[state.NamespaceKey(ns)]}
+	if err := m.Apply(context.Background(), []state.Op{op}, func(int, error) {}); err != nil {
+		t.Fatal(err)
+	}
+	m.changed <- struct{}{}
+}
+
+func box(name, host string) state.Sandbox {
+	return state.Sandbox{Mark: state.Owner{Stack: "shop", Address: state.Address("sandbox." + name)}, Name: name, Netns: "shop-" + name, Host: host}
+}
+
+// fixture is a Consul with an agent of host b.
+type fixture struct {
+	*testing.T
+	server *consultest.Server
+	store  *consul.Store
+	*machine
+	metrics agent.Metrics
+	log     strings.Builder
+}
+
+func newFixture(t *testing.T) *fixture {
+	t.Helper()
+	f := &fixture{T: t, server: consultest.Start(t, consultest.Options{Durable: true}), machine: newMachine()}
+	f.store = f.open(t)
+	return f
+}
+
+func (f *fixture) open(t *testing.T) *consul.Store {
+	t.Helper()
+	store, err := consul.Open(consul.Options{Stack: "shop", Address: f.server.HTTP, SessionTTL: 10 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	return store
+}
+
+// start runs the agent until stop is called, or the test ends.
+func (f *fixture) start() (stop func()) {
+	f.Helper()
+	vtep := state.HostRecord{Mark: state.Owner{Stack: "shop", Address: "host.b"}, Name: "b", VTEP: addr("10.99.0.11"), Registered: true}
+	a := &agent.Agent{
+		Host: agent.Host{Stack: "shop", Name: "b", Drivers: registry.All()}, Store: f.open(f.T),
+		Open: f.machine.open, Changed: f.changed, Follow: func(state.World) error { return nil },
+		Record: &vtep, Log: slog.New(slog.NewTextHandler(&f.log, nil)), Metrics: &f.metrics, Ready: func() {},
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- a.Run(ctx) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		select {
+		case err := <-ended:
+			if err != nil {
+				f.Error(err)
+			}
+		case <-time.After(10 * time.Second):
+			f.Error("the agent does not stop")
+		}
+	})
+	f.Cleanup(stop)
+	return stop
+}
+
+// write makes one change of the records.
+func (f *fixture) write(action state.Action, o state.Object) {
+	f.Helper()
+	op := state.Op{Action: action, Key: o.Key(), After: o}
+	if action == state.Delete {
+		op.Before, op.After = o, nil
+	}
+	if err := f.store.Apply(context.Background(), []state.Op{op}, func(int, error) {}); err != nil {
+		f.Fatal(err)
+	}
+}
+
+func (f *fixture) until(what string, is func() bool) {
+	f.Helper()
+	for deadline := time.Now().Add(15 * time.Second); !is(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			f.Fatalf("waited in vain until %s", what)
+		}
+	}
+}
+
+func (f *fixture) statuses() []state.Status {
+	f.Helper()
+	all, _, err := f.store.Statuses(context.Background(), 0)
+	if err != nil {
+		f.Fatal(err)
+	}
+	return all
+}
+
+func TestAgentFollowsRecordsAndKernel(t *testing.T) {
+	f := newFixture(t)
+	f.write(state.Create, box("db", "b"))
+	f.write(state.Create, box("web", "a"))
+	stop := f.start()
+	f.until("db is made", func() bool { return f.has("shop-db") })
+	if f.has("shop-web") {
+		t.Error("made a sandbox of another host")
+	}
+	f.until("the host is registered and attended", func() bool {
+		world, err := f.store.Snapshot(context.Background())
+		alive, err2 := f.store.Attended(context.Background())
+		return err == nil && err2 == nil && len(alive) == 1 && alive[0] == "b" && world[state.RecordKey(state.KindHost, "host.b")] != nil
+	})
+	now, err := f.store.Revision(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.until("the revision is reported", func() bool {
+		all := f.statuses()
+		return len(all) == 1 && all[0].Host == "b" && all[0].Index >= now.Index && all[0].Error == ""
+	})
+
+	f.lose(t, "shop-db")
+	f.until("drift is repaired", func() bool { return f.has("shop-db") })
+	f.write(state.Create, box("more", "b"))
+	f.until("the next record is followed", func() bool { return f.has("shop-more") })
+
+	f.server.Kill()
+	f.lose(t, "shop-db")
+	f.until("drift is repaired without Consul", func() bool { return f.has("shop-db") })
+	if err := f.server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	f.write(state.Delete, box("more", "b"))
+	f.until("Consul is followed again", func() bool { return !f.has("shop-more") })
+
+	stop()
+	if text, ok := f.metrics.Health(); !ok || !strings.Contains(text, "converged") {
+		t.Errorf("healthy is %v: %s", ok, text)
+	}
+	alive, err := f.store.Attended(context.Background())
+	if err != nil || len(alive) != 0 {
+		t.Errorf("after the end %v are alive, %v", alive, err)
+	}
+	if !f.has("shop-db") {
+		t.Error("the end of the agent took something along")
+	}
+	if !strings.Contains(f.log.String(), "repairing drift") {
+		t.Errorf("drift was not logged:\n%s", f.log.String())
+	}
+}
+
+func TestAgentDoesNotFollowALostStore(t *testing.T) {
+	f := newFixture(t)
+	f.write(state.Create, box("db", "b"))
+	stop := f.start()
+	f.until("db is reported", func() bool { return f.has("shop-db") && len(f.statuses()) == 1 })
+	stop()
+	emptied := newFixture(t)
+	emptied.machine = f.machine
+	emptied.start()
+	emptied.until("the loss is found", func() bool {
+		text, ok := emptied.metrics.Health()
+		return !ok && strings.Contains(text, "failed")
+	})
+	if !f.has("shop-db") {
+		t.Error("took the loss of the records for the end of the stack")
+	}
+	emptied.write(state.Create, box("db", "b"))
+	emptied.until("records are followed again", func() bool { _, ok := emptied.metrics.Health(); return ok })
+
+	// Deleted on purpose, it goes.
+	emptied.write(state.Delete, box("db", "b"))
+	emptied.until("db is gone", func() bool { return !f.has("shop-db") && len(emptied.statuses()) == 0 })
+}
