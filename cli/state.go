@@ -186,6 +186,9 @@ func (f *flow) forget(addresses []string) (planner.Options, error) {
 	if err != nil {
 		return planner.Options{}, err
 	}
+	if err := f.together(gone); err != nil {
+		return planner.Options{}, err
+	}
 	opts := planner.Options{Stack: f.stack}
 	for _, a := range gone {
 		opts.Removals = append(opts.Removals, spec.Removal{From: a})
@@ -197,6 +200,23 @@ func (f *flow) forget(addresses []string) (planner.Options, error) {
 		}
 	}
 	return opts, nil
+}
+
+// together refuses to forget a network or sandbox without its endpoints, which would be
+// left without what they are on.
+func (f *flow) together(gone []state.Address) error {
+	for _, a := range ownersOf(f.before) {
+		e, ok := f.before[state.RecordKey(state.KindEndpoint, a)].(state.Endpoint)
+		if !ok || slices.Contains(gone, a) {
+			continue
+		}
+		for _, on := range []state.Address{e.Network, e.Sandbox} {
+			if slices.Contains(gone, on) {
+				return fmt.Errorf("%s is on %s, and cannot be the stack's without it: forget both", a, on)
+			}
+		}
+	}
+	return nil
 }
 
 // blocks lists the blocks that there are, or those of them that the addresses mean: a
