@@ -124,11 +124,9 @@ func (v *sandboxValidator) host() {
 func (v *sandboxValidator) route(attr string, r state.StaticRoute) {
 	drops := r.Type != "" && r.Type != state.Unicast
 	switch {
-	case drops:
+	case drops, !r.To.IsValid(), r.Dev == "" && !r.Via.IsValid(): // the language has said what is wrong
 	case r.Dev != "" && !v.hasLink(r.Dev) && !v.onHost && r.Dev != "lo" && v.named():
 		v.refuse(attr+".dev", "Route by an unknown interface", "%s has no endpoint whose interface is %q. %s", v.Mark.Address, r.Dev, v.interfaces())
-	case r.Dev == "" && !r.Via.IsValid():
-		v.refuse(attr+".to", "Route to nowhere", "The route of %s to %s has neither a next hop (via) nor an interface (dev), and is not a blackhole. Add one of them.", v.Mark.Address, r.To)
 	case r.Dev == "" && !v.reaches(r.Via):
 		v.refuse(attr+".via", "Next hop out of reach", "No endpoint of %s is in the subnet of %s, the next hop to %s. Choose an address of a network that the sandbox is in, or name the interface (dev).", v.Mark.Address, r.Via, r.To)
 	}
