@@ -22,7 +22,7 @@ func Command(name string, args ...string) *exec.Cmd {
 }
 
 // Settle furnishes the machine: its mounts are nobody else's, /run and /var/lib are empty,
-// what is written to /etc stays in memory, /sys and /proc show what belongs to the child,
+// what is written to /etc stays in memory, and has no files of namespaces at first, /sys and /proc show what belongs to the child,
 // and lo is up.
 func Settle() error {
 	if os.Getpid() != 1 {
@@ -44,6 +44,9 @@ func Settle() error {
 		}
 	}
 	if err := privateEtc(); err != nil {
+		return err
+	}
+	if err := os.RemoveAll("/etc/netns"); err != nil { // of the machine outside, in our copy
 		return err
 	}
 	if out, err := exec.Command("ip", "link", "set", "lo", "up").CombinedOutput(); err != nil {
