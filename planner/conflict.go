@@ -40,6 +40,9 @@ func wayOut(want state.Object) string {
 		}
 		return "remove or rename it, or choose another interface name"
 	case state.IPAddress:
+		if o.Loan && o.Prefix.Addr().Is4() && o.Link != "lo" {
+			return "remove it, leave it to whoever put it there with inhibit_ipv4 = true, or choose another gateway"
+		}
 		return "remove it, or choose another address"
 	case state.Route:
 		return "remove it, or give the route another metric or table"
