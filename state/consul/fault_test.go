@@ -319,7 +319,11 @@ func TestManyEndpoints(t *testing.T) {
 	store := open(t, server.HTTP)
 	unlock, err := store.Lock(t.Context(), state.LockInfo{Operation: "test"})
 	check(t, err)
-	objects := endpoints(10_000)
+	count := 10_000
+	if testing.Short() {
+		count = 1000
+	}
+	objects := endpoints(count)
 	start := time.Now()
 	mustApply(t, store, creates(objects...))
 	written := time.Since(start)
@@ -328,8 +332,8 @@ func TestManyEndpoints(t *testing.T) {
 	}
 	read := time.Since(start) - written
 	mustApply(t, store, deletes(objects...))
-	t.Logf("10 000 endpoints with their claims: written in %s, read in %s, removed in %s", written, read, time.Since(start)-written-read)
-	if took := time.Since(start); took > 30*time.Second {
+	t.Logf("%d endpoints with their claims: written in %s, read in %s, removed in %s", count, written, read, time.Since(start)-written-read)
+	if took := time.Since(start); took > time.Minute { // it is 4 s on an idle machine
 		t.Errorf("it took %s", took)
 	}
 	check(t, unlock())

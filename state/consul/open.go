@@ -136,6 +136,7 @@ func newTransport(cfg *api.Config) (*http.Transport, error) {
 		return nil, err
 	}
 	transport.TLSClientConfig = tls
+	transport.ForceAttemptHTTP2 = false // it hides why a handshake failed, now and then
 	return transport, nil
 }
 
