@@ -26,7 +26,7 @@ so that tunnels lead to it without a host block in the configuration. It ends at
 		Flags: flags(stackFlag(), hostFlag(), []ucli.Flag{
 			text("advertise", "INTERFACE", "register this host, with the address of an interface (or the address itself) as the end of its tunnels"),
 			text("listen", "ADDRESS", "serve /health and /metrics (for Prometheus) over HTTP, like 127.0.0.1:9100"),
-			&ucli.DurationFlag{Name: "resync", Value: agent.DefaultResync, Usage: "`DURATION` between two looks at the kernel when nothing was heard"},
+			&ucli.DurationFlag{Name: "resync", Value: agent.DefaultResync, Usage: "`DURATION` between two looks at the kernel when nothing was heard (default 5m)"},
 		}),
 		Action: action(env, func(ctx context.Context, s *session) error {
 			if err := s.arguments(0, 0); err != nil {

@@ -16,7 +16,7 @@ import (
 func waitFlags() []ucli.Flag {
 	return []ucli.Flag{
 		toggle("wait", "wait until all other hosts have converged too, by their agents or 'cnmctl sync'"),
-		&ucli.DurationFlag{Name: "wait-timeout", Value: 2 * time.Minute, Usage: "`DURATION` that -wait waits at most (default 2m)"},
+		&ucli.DurationFlag{Name: "wait-timeout", Value: 2 * time.Minute, Usage: "`DURATION` to wait at most with -wait (default 2m)"},
 	}
 }
 
