@@ -189,6 +189,7 @@ func (f *flow) evaluate() error {
 		}
 		topology, diags := f.config.Evaluate(planner.NewAllocator(registry.Traits(), held))
 		f.topology = topology
+		planner.KeepIgnored(topology, f.records)
 		topology.Hosts = append(topology.Hosts, registeredHosts(f.records, topology.Hosts)...)
 		diags = append(diags, drivers.Validate(topology, registry.All())...)
 		if diags.HasErrors() {

@@ -30,6 +30,7 @@ func NewAllocator(traits map[string]drivers.Traits, held Held) *Allocator {
 // others need.
 func (a *Allocator) Networks(t *spec.Topology) hcl.Diagnostics {
 	held := a.held.moved(t.Moves)
+	KeepIgnored(t, held.Records)
 	measureHosts(t.Hosts, held)
 	diags := a.implyGateway(t)
 	networks := inOrder(t.Networks, networkAddress)
@@ -42,6 +43,7 @@ func (a *Allocator) Networks(t *spec.Topology) hcl.Diagnostics {
 // Endpoints fills in addresses, MACs and names of interfaces, and makes sandboxes of the
 // host driver the host's own namespace.
 func (a *Allocator) Endpoints(t *spec.Topology) hcl.Diagnostics {
+	KeepIgnored(t, a.held.Records)
 	w := newWiring(t, a.traits, a.held.moved(t.Moves))
 	if w.implyGatewayEndpoints(t) {
 		w = newWiring(t, a.traits, a.held.moved(t.Moves))

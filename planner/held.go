@@ -21,7 +21,9 @@ type Held struct {
 	Lent map[string]HeldNetwork
 	// UnderlayMTUs are what hosts have told of themselves, by their names.
 	UnderlayMTUs map[string]int
-	Facts        Facts
+	// Records are those of the store, for what of a block is to stay as it is.
+	Records state.World
+	Facts   Facts
 }
 
 // HeldNetwork is what a network holds.
@@ -99,6 +101,7 @@ func (f Facts) within(p netip.Prefix) (ip netip.Addr, link string, found bool) {
 // still to be read.
 func HeldFrom(records, live state.World, moves []spec.Move, facts Facts) Held {
 	h := inStore(records).confirmedBy(inKernel(live))
+	h.Records = records
 	h.Facts = facts.without(live)
 	h.Facts.VNIs = claimedElsewhere(records, facts.VNIs)
 	return h.moved(moves)
