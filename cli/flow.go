@@ -192,6 +192,9 @@ func (f *flow) evaluate() error {
 		planner.KeepIgnored(topology, f.records)
 		topology.Hosts = append(topology.Hosts, registeredHosts(f.records, topology.Hosts)...)
 		diags = append(diags, drivers.Validate(topology, registry.All())...)
+		if f.settings.Type == "local" {
+			diags = append(diags, elsewhere(topology, f.host)...)
+		}
 		if diags.HasErrors() {
 			return diags
 		}

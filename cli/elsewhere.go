@@ -1,0 +1,33 @@
+package cli
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/cnmctl/cnmctl/spec"
+	"github.com/hashicorp/hcl/v2"
+)
+
+// elsewhere warns of sandboxes that no run will ever make: they live on another host, but
+// the store is one that only this host sees.
+func elsewhere(t *spec.Topology, here string) hcl.Diagnostics {
+	first := map[string]*spec.Sandbox{}
+	for _, s := range t.Sandboxes {
+		if s.Host != "" && s.Host != here && first[s.Host] == nil {
+			first[s.Host] = s
+		}
+	}
+	var diags hcl.Diagnostics
+	for _, host := range slices.Sorted(maps.Keys(first)) {
+		s := first[host]
+		diags = append(diags, &hcl.Diagnostic{
+			Severity: hcl.DiagWarning,
+			Summary:  "Nobody makes this sandbox",
+			Detail: fmt.Sprintf("%s lives on host %q. This is host %q, which makes only its own sandboxes, and no other host sees the local store. "+
+				"Say -host=%s if this is that host, or use the store \"consul\".", s.Mark.Address, host, here, host),
+			Subject: s.Range.Ptr(),
+		})
+	}
+	return diags
+}
