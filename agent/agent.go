@@ -3,7 +3,6 @@ package agent
 import (
 	"cmp"
 	"context"
-	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -40,10 +39,10 @@ type Agent struct {
 	known   bool
 	// past is what the last pass that ended well wanted.
 	past state.World
-	// reported is the revision that was told of, if said.
-	reported state.Revision
-	said     bool
-	once     sync.Once
+	// reports are for the reporter, which does not keep anybody waiting.
+	reports chan report
+	last    report
+	once    sync.Once
 }
 
 // DefaultResync is how often an agent looks without being told to.
@@ -56,9 +55,11 @@ const calm = 50 * time.Millisecond
 // Run keeps the host converged until ctx ends.
 func (a *Agent) Run(ctx context.Context) error {
 	revisions := make(chan state.Revision, 1)
+	a.reports = make(chan report, 1)
 	var others sync.WaitGroup
 	others.Go(func() { a.watch(ctx, revisions) })
 	others.Go(func() { a.attend(ctx) })
+	others.Go(func() { a.tell(ctx) })
 	a.loop(ctx, revisions)
 	others.Wait()
 	return nil
@@ -140,7 +141,8 @@ func (a *Agent) pass(ctx context.Context, cause string) error {
 	if err == nil {
 		a.once.Do(a.Ready)
 	}
-	return errors.Join(err, a.report(ctx, err))
+	a.report(err)
+	return err
 }
 
 // converge reads the records if there may be others than those known, and makes the host's
@@ -158,7 +160,7 @@ func (a *Agent) converge(ctx context.Context) (drift int, err error) {
 		switch {
 		case err == nil:
 			a.records = r
-		case a.past == nil:
+		case a.records.World == nil:
 			return 0, err
 		default:
 			a.Log.Warn("reading the records; going on with those of before", "error", err)
@@ -182,24 +184,4 @@ func (a *Agent) converge(ctx context.Context) (drift int, err error) {
 	}
 	a.past = p.Want
 	return drift, a.Follow(p.Want)
-}
-
-// report tells the cluster of what is new about the host.
-func (a *Agent) report(ctx context.Context, failure error) error {
-	var lost *LostError
-	if errors.As(failure, &lost) || a.past == nil && a.records.World == nil {
-		return nil // a report would say that the host has known this store before
-	}
-	if failure == nil && a.said && a.reported == a.records.Revision {
-		return nil
-	}
-	err := a.Report(ctx, a.Store, a.records, failure)
-	if a.said = err == nil && failure == nil; a.said {
-		a.reported = a.records.Revision
-		a.records.Reported = true
-	}
-	if err != nil && ctx.Err() == nil {
-		a.Log.Warn("reporting", "error", err)
-	}
-	return err
 }
