@@ -2,9 +2,12 @@ package apart
 
 import (
 	"bytes"
+	"flag"
 	"fmt"
 	"os"
 	"regexp"
+	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +22,9 @@ var inside string
 // Main has to be called first by the TestMain of a package that uses Test.
 func Main() {
 	if inside = os.Getenv(testEnv); inside == "" {
+		// Machines wait for the kernel, which takes namespaces down one after another, more
+		// than they compute. A -test.parallel on the command line is parsed later, and wins.
+		_ = flag.Set("test.parallel", strconv.Itoa(3*runtime.GOMAXPROCS(0)))
 		return
 	}
 	_ = os.Unsetenv(testEnv) // it is not for what the test starts
