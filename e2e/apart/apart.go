@@ -22,8 +22,8 @@ func Command(name string, args ...string) *exec.Cmd {
 }
 
 // Settle furnishes the machine: its mounts are nobody else's, /run and /var/lib are empty,
-// what is written to /etc stays in memory, and has no files of namespaces at first, /sys and /proc show what belongs to the child,
-// and lo is up.
+// what is written to /etc stays in memory and has no files of namespaces at first, /sys and
+// /proc show what belongs to the child, lo is up, and nothing is forwarded.
 func Settle() error {
 	if os.Getpid() != 1 {
 		return fmt.Errorf("settling down: this process is not in namespaces of its own")
@@ -48,6 +48,12 @@ func Settle() error {
 	}
 	if err := os.RemoveAll("/etc/netns"); err != nil { // of the machine outside, in our copy
 		return err
+	}
+	// A new namespace has the forwarding of the machine outside.
+	for _, name := range []string{"ipv4/ip_forward", "ipv6/conf/all/forwarding"} {
+		if err := os.WriteFile("/proc/sys/net/"+name, []byte("0"), 0o644); err != nil {
+			return fmt.Errorf("switching forwarding off: %w", err)
+		}
 	}
 	if out, err := exec.Command("ip", "link", "set", "lo", "up").CombinedOutput(); err != nil {
 		return fmt.Errorf("bringing lo up: %w: %s", err, out)
