@@ -105,7 +105,7 @@ func (f *fixture) start() (stop func()) {
 			if err != nil {
 				f.Error(err)
 			}
-		case <-time.After(10 * time.Second):
+		case <-time.After(time.Minute):
 			f.Error("the agent does not stop")
 		}
 	})
@@ -127,7 +127,7 @@ func (f *fixture) write(action state.Action, o state.Object) {
 
 func (f *fixture) until(what string, is func() bool) {
 	f.Helper()
-	for deadline := time.Now().Add(15 * time.Second); !is(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !is(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			f.Fatalf("waited in vain until %s", what)
 		}

@@ -15,11 +15,14 @@ func recordKernel(ts *testscript.TestScript, neg bool, args []string) {
 	remembered(ts).kernels[args[0]] = text
 }
 
-// sameKernel waits a little, because the kernel takes namespaces apart in the background.
+// patience is for what happens at once on a machine that has nothing else to do.
+const patience = time.Minute
+
+// sameKernel waits, because the kernel takes namespaces apart in the background.
 func sameKernel(ts *testscript.TestScript, neg bool, args []string) {
 	usage(ts, false, len(args) == 1 && remembered(ts).kernels[args[0]] != "", "same-kernel NAME, after record-kernel NAME")
 	want := remembered(ts).kernels[args[0]]
-	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
 		got, err := kernelText()
 		ts.Check(err)
 		switch {

@@ -25,11 +25,11 @@ var verbs = map[string]verb{
 	"silent":        silent,       // silent NS ADDR...: it is not
 	"pinging":       pinging,      // pinging NS ADDR: ping in the background, until
 	"no-loss":       noLoss,       // no-loss: none of these pings got lost
-	"until":         until,        // until CMD...: try again for ten seconds
+	"until":         until,        // until CMD...: try again until it goes well
 	"replace":       replace,      // replace FILE OLD NEW: edit the one place; \n is a new line
 	"record-kernel": recordKernel, // record-kernel NAME: remember what the kernel holds
 	"same-kernel":   sameKernel,   // same-kernel NAME: it holds the same now
-	"within":        within,       // within SECONDS CMD...: the command ends in time
+	"within":        within,       // within SECONDS CMD...: the command ends in time, or six times that beside other work
 	"held":          held,         // held CMD...: the command waits for an answer, until
 	"ended":         ended,        // ended CODE TEXT: it ended by itself, saying so
 	"killed":        killed,       // killed: or at once
@@ -167,13 +167,13 @@ func tail(text string, n int) string {
 
 func until(ts *testscript.TestScript, neg bool, args []string) {
 	usage(ts, neg, len(args) >= 1, "until CMD...")
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
 		err := ts.Exec(args[0], args[1:]...)
 		if err == nil {
 			return
 		}
 		if time.Now().After(deadline) {
-			ts.Fatalf("waited ten seconds for %s: %v", strings.Join(args, " "), err)
+			ts.Fatalf("waited in vain for %s: %v", strings.Join(args, " "), err)
 		}
 	}
 }

@@ -86,7 +86,7 @@ func interrupted(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 		return nil
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		return errors.New("nobody heard of the interrupt")
 	}
 }

@@ -34,7 +34,7 @@ func dying(late bool) func(*testing.T, stage) {
 // background, the namespaces that the run unmounted.
 func nothingIsLeft(t *testing.T, plan []string) {
 	t.Helper()
-	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
 		code, out := cnmctl(cli.Env{}, plan...)
 		if code == 0 {
 			return

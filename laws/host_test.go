@@ -131,7 +131,7 @@ func (m *machine) script(flags ...string) {
 
 // patience is how long the kernel may take to come to rest: it takes namespaces apart in
 // the background, and a bridge hears late of its ports.
-const patience = 5 * time.Second
+const patience = time.Minute
 
 // directory is a directory's line in a list of files. An empty one is nothing: scripts
 // leave them where cnmctl, which marks those that it makes, can tell whose they are.

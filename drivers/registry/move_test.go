@@ -12,7 +12,7 @@ import (
 
 // patience is how long an endpoint may be silent while it moves and one host after the
 // other follows. It is some ten milliseconds, on a machine that has nothing else to do.
-const patience = 2 * time.Second
+const patience = 10 * time.Second
 
 // TestMoveIsQuick: an endpoint that moves is hardly missed on any host, whether its MAC is
 // the same or not. The hosts have talked to it before.

@@ -11,7 +11,7 @@ import (
 // transfer sends bytes over TCP between two namespaces, both ways at once.
 func (c *cluster) transfer(from, to, address string, size int64) {
 	c.t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	var l net.Listener
 	inNamespace(c.t, to, func() (err error) {
 		l, err = net.Listen("tcp", net.JoinHostPort(address, "7000"))
@@ -29,7 +29,7 @@ func (c *cluster) transfer(from, to, address string, size int64) {
 	start := time.Now()
 	var conn net.Conn
 	inNamespace(c.t, from, func() (err error) {
-		conn, err = net.DialTimeout("tcp", l.Addr().String(), 5*time.Second)
+		conn, err = net.DialTimeout("tcp", l.Addr().String(), time.Minute)
 		return err
 	})
 	for _, err := range []error{exchange(conn, size, deadline), <-served} {

@@ -214,7 +214,7 @@ func TestUnixSocket(t *testing.T) {
 	if _, err := store.Snapshot(t.Context()); !errors.As(err, &unreachable) || !strings.Contains(err.Error(), server.Socket) {
 		t.Errorf("error is %v", err)
 	}
-	if took := time.Since(start); took > 9*time.Second {
+	if took := time.Since(start); took > time.Minute {
 		t.Errorf("it took %s", took)
 	}
 }
@@ -248,7 +248,7 @@ func TestTLS(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "certificate") || !strings.Contains(err.Error(), "CONSUL_CACERT") {
 			t.Errorf("%s: %v", name, err)
 		}
-		if took := time.Since(start); took > 2*time.Second {
+		if took := time.Since(start); took > time.Minute {
 			t.Errorf("%s: it took %s", name, took)
 		}
 	}

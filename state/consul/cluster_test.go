@@ -28,7 +28,7 @@ func change(t *testing.T, store *consul.Store, action state.Action, o state.Obje
 func TestAwaitEachRevision(t *testing.T) {
 	server := consultest.Start(t, consultest.Options{})
 	store := open(t, server.HTTP)
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	revisions := make(chan state.Revision)
 	go func() {
@@ -147,7 +147,7 @@ func TestAttendance(t *testing.T) {
 	if err := <-second; err == nil || !strings.Contains(err.Error(), "another one says so already") {
 		t.Errorf("a second agent of the host: %v", err)
 	}
-	time.Sleep(5 * time.Second) // more than twice the time to live
+	time.Sleep(9 * time.Second) // more than twice the time to live
 	attended("b")
 	stop()
 	if err := <-ended; err != nil {

@@ -185,7 +185,7 @@ func wantUnreachable(t *testing.T, store *consul.Store, address string) {
 			t.Errorf("error is %v", err)
 		}
 	}
-	if took := time.Since(start); took > 10*time.Second {
+	if took := time.Since(start); took > time.Minute {
 		t.Errorf("three calls took %s", took)
 	}
 }
@@ -232,7 +232,7 @@ func TestInterruptedWhileConsulIsSilent(t *testing.T) {
 	if _, err := store.Snapshot(ctx); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("error is %v", err)
 	}
-	if took := time.Since(start); took > time.Second {
+	if took := time.Since(start); took > 5*time.Second {
 		t.Errorf("it took %s", took)
 	}
 }
