@@ -79,12 +79,9 @@ func (f *flow) load() error {
 			config, diags = f.parse(append(vars, asked...))
 		}
 		f.config, f.s.say.files = config, config.Files()
-		if diags.HasErrors() {
-			return diags
-		}
-		settings, diags := config.Settings()
-		if diags.HasErrors() {
-			return diags
+		settings, wrong := config.Settings()
+		if diags.HasErrors() || wrong.HasErrors() {
+			return f.mistakes()
 		}
 		f.stack, f.settings = settings.Stack, settings.Store
 		return nil
@@ -102,6 +99,12 @@ func (f *flow) parse(vars []spec.VarFlag) (*spec.Config, hcl.Diagnostics) {
 
 var errNoStack = errors.New("there is no configuration here to take the stack's name from; " +
 	"give it with -stack=NAME, or another directory with -chdir=DIR")
+
+// mistakes are all that can be found in a configuration that has some.
+func (f *flow) mistakes() error {
+	topology, diags := f.config.Evaluate(planner.NewAllocator(registry.Traits(), planner.Held{}))
+	return spec.InOrder(append(diags, drivers.Validate(topology, registry.All())...))
+}
 
 // identify finds out which stack is meant: the one that -stack names, or that of the
 // configuration.
@@ -195,6 +198,7 @@ func (f *flow) evaluate() error {
 		if f.settings.Type == "local" {
 			diags = append(diags, elsewhere(topology, f.host)...)
 		}
+		diags = spec.InOrder(diags)
 		if diags.HasErrors() {
 			return diags
 		}

@@ -92,7 +92,7 @@ func (v *sandboxValidator) run() hcl.Diagnostics {
 		v.route(fmt.Sprintf("route[%d]", i), r)
 	}
 	for i, n := range v.Neighbors {
-		if !v.hasLink(n.Dev) {
+		if !v.hasLink(n.Dev) && !v.Partial {
 			v.refuse(fmt.Sprintf("neighbor[%d].dev", i), "Neighbor on an unknown interface",
 				"%s has no endpoint whose interface is %q. %s", v.Mark.Address, n.Dev, v.interfaces())
 		}
@@ -125,6 +125,7 @@ func (v *sandboxValidator) route(attr string, r state.StaticRoute) {
 	drops := r.Type != "" && r.Type != state.Unicast
 	switch {
 	case drops, !r.To.IsValid(), r.Dev == "" && !r.Via.IsValid(): // the language has said what is wrong
+	case v.Partial: // it may lead by an endpoint that something else is wrong with
 	case r.Dev != "" && !v.hasLink(r.Dev) && !v.onHost && r.Dev != "lo" && v.named():
 		v.refuse(attr+".dev", "Route by an unknown interface", "%s has no endpoint whose interface is %q. %s", v.Mark.Address, r.Dev, v.interfaces())
 	case r.Dev == "" && !v.reaches(r.Via):

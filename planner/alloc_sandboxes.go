@@ -28,7 +28,7 @@ func (w *wiring) checkPointToPoint() hcl.Diagnostics {
 
 func checkEnds(n *spec.Network, ends []*spec.Endpoint) hcl.Diagnostics {
 	var diags hcl.Diagnostics
-	if len(ends) < 2 {
+	if len(ends) < 2 && !n.Partial {
 		diags = append(diags, failure(n.At("driver"), "Link without two ends", fmt.Sprintf(
 			"%s joins two sandboxes and has %s. Declare two endpoints on it, each in a sandbox of its own.", n.Mark.Address, listEnds(ends))))
 	}

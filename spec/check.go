@@ -36,6 +36,14 @@ func (r *run) usable(kind string) []*instance {
 	return slices.DeleteFunc(slices.Clone(r.instances(kind)), func(i *instance) bool { return !i.read || i.failed })
 }
 
+// recorded are the instances of a kind that have a record, if only a part of one: what was
+// refused in a block is not in it, and the rest can be compared with others.
+func (r *run) recorded(kind string) []*instance {
+	return slices.DeleteFunc(slices.Clone(r.instances(kind)), func(i *instance) bool {
+		return i.network == nil && i.sandbox == nil && i.endpoint == nil && i.host == nil
+	})
+}
+
 // firsts remembers who took something first.
 type firsts[K comparable] map[K]*instance
 
@@ -53,7 +61,10 @@ func (i *instance) at() string { return string(i.addr) + " (" + place(i.header) 
 
 func (r *run) checkNetworks() {
 	names := firsts[string]{}
-	for _, i := range r.usable("network") {
+	for _, i := range r.recorded("network") {
+		if i.network.Name == "" {
+			continue // it was refused
+		}
 		if other := names.take(i.network.Name, i); other != nil {
 			i.refuse("name", "Duplicate name", "%s and %s are both called %q. Names of networks are unique in a stack: give one of them another name.", i.addr, other.at(), i.network.Name)
 		}
@@ -70,7 +81,7 @@ func (r *run) checkOverlaps() {
 		index int
 	}
 	var list []owned
-	for _, i := range r.usable("network") {
+	for _, i := range r.recorded("network") {
 		for k, s := range i.network.Subnets {
 			list = append(list, owned{s.CIDR, i, k})
 		}
@@ -103,7 +114,10 @@ func (r *run) checkOverlaps() {
 func (r *run) checkSandboxes() {
 	type key struct{ host, netns string }
 	names := firsts[key]{}
-	for _, i := range r.usable("sandbox") {
+	for _, i := range r.recorded("sandbox") {
+		if i.sandbox.Name == "" {
+			continue // it was refused
+		}
 		other := names.take(key{i.sandbox.Host, i.sandbox.Netns}, i)
 		switch {
 		case other == nil:
@@ -133,9 +147,9 @@ func (r *run) checkEndpoints() {
 		link    string
 	}
 	names, addrs, macs, links := firsts[named]{}, firsts[held]{}, firsts[hardware]{}, firsts[inside]{}
-	for _, i := range r.usable("endpoint") {
+	for _, i := range r.recorded("endpoint") {
 		e := &i.endpoint.Endpoint
-		if other := names.take(named{e.Network, e.Name}, i); other != nil {
+		if other := names.take(named{e.Network, e.Name}, i); other != nil && e.Name != "" {
 			i.refuse("name", "Duplicate name", "%s and %s are both called %q in %s. Names are unique in a network: give one of them another name.", i.addr, other.at(), e.Name, e.Network)
 		}
 		for attr, p := range map[string]netip.Prefix{"ipv4": e.IPv4, "ipv6": e.IPv6} {

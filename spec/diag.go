@@ -92,6 +92,9 @@ func tidy(diags hcl.Diagnostics) hcl.Diagnostics {
 	return out
 }
 
+// InOrder brings diagnostics that were found in different ways into one report.
+func InOrder(diags hcl.Diagnostics) hcl.Diagnostics { return tidy(diags) }
+
 // compareDiagnostics orders by place; what has none comes first.
 func compareDiagnostics(a, b *hcl.Diagnostic) int {
 	x, y := a.Subject, b.Subject

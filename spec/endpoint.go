@@ -25,14 +25,16 @@ func (i *instance) fillEndpoint(rd *reading, v *values) {
 		Options:   rd.endpointOptions(i.on, v, i.addr),
 		Protected: i.protected(rd),
 	}
-	if rec.Name == "" {
+	if rec.Name == "" && !rd.lost(v, "name") {
 		rec.Name = i.label
 	}
+	i.open = !rec.IPv4.IsValid() || !rec.IPv6.IsValid()
 	if i.in != nil {
 		rec.Sandbox = i.in.addr
 	}
 	i.endpoint = &Endpoint{rec, i.decl(rd, v)}
 	i.fillLate(v, notRepetition)
+	i.asked = i.endpoint.Endpoint
 }
 
 // endpointOptions are the options of the network's driver for the endpoint. Endpoints
@@ -76,8 +78,8 @@ func single(a netip.Addr) netip.Prefix {
 
 func (i *instance) endpointValue() cty.Value {
 	r, e := i.scope.run, i.endpoint
-	chosen, broken := r.endpointsChosen, r.endpointsBroken || r.networksBroken
-	choose := func(value, attr string) cty.Value { return i.choice(value, attr, chosen, broken) }
+	chosen := r.endpointsChosen
+	choose := func(value, attr string) cty.Value { return i.choice(value, attr, chosen) }
 	computed := func(value, attr string) cty.Value {
 		if !chosen {
 			value = ""

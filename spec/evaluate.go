@@ -19,16 +19,9 @@ func (c *Config) newRun() *run {
 }
 
 // Evaluate computes what the configuration says. The allocator chooses, in between, what
-// it leaves open. On errors the topology holds what could be evaluated; it is never nil.
+// it leaves open. On errors, those of Load too, the topology holds what could be evaluated;
+// it is never nil. Its errors are those of Load and all others that can be known.
 func (c *Config) Evaluate(a Allocator) (*Topology, hcl.Diagnostics) {
-	if c.loading.HasErrors() {
-		return &Topology{}, c.loading
-	}
-	return c.evaluate(a)
-}
-
-// evaluate is Evaluate; without an allocator, what it would choose stays unknown.
-func (c *Config) evaluate(a Allocator) (*Topology, hcl.Diagnostics) {
 	r := c.newRun()
 	c.run = r
 	settings := r.settings()
@@ -50,6 +43,7 @@ func (c *Config) evaluate(a Allocator) (*Topology, hcl.Diagnostics) {
 	r.top.Sandboxes = records(r, "sandbox", func(i *instance) *Sandbox { return i.sandbox })
 	r.force("endpoint")
 	r.checkEndpoints()
+	r.doubtEndpoints(func(i *instance) bool { return i.on.doubt })
 	r.top.Endpoints = records(r, "endpoint", func(i *instance) *Endpoint { return i.endpoint })
 	r.chooseEndpoints(a)
 
@@ -141,11 +135,13 @@ func (r *run) force(kind string) {
 	}
 }
 
-// records lists the records of a kind that are without faults.
+// records lists the records of a kind that are without faults and doubts.
 func records[T any](r *run, kind string, record func(*instance) T) []T {
 	var out []T
 	for _, i := range r.usable(kind) {
-		out = append(out, record(i))
+		if !i.doubt {
+			out = append(out, record(i))
+		}
 	}
 	return out
 }
@@ -163,23 +159,20 @@ func pendingFault(i *instance, w wait) *hcl.Diagnostic {
 
 // chooseNetworks lets the allocator choose subnets and gateways.
 func (r *run) chooseNetworks(a Allocator) {
-	r.networksChosen, r.networksBroken = true, a == nil
-	if a != nil {
-		diags := a.Networks(r.top)
-		r.report(diags...)
-		r.networksBroken = diags.HasErrors()
-	}
+	diags := a.Networks(r.top)
+	r.report(diags...)
+	r.networksChosen = true
+	r.doubtNetworks(diags)
 	r.forget()
 }
 
-// chooseEndpoints lets the allocator choose addresses, if it knows all networks.
+// chooseEndpoints lets the allocator choose addresses.
 func (r *run) chooseEndpoints(a Allocator) {
-	if !r.networksBroken {
-		diags := a.Endpoints(r.top)
-		r.report(diags...)
-		r.endpointsBroken = diags.HasErrors()
-	}
+	diags := a.Endpoints(r.top)
+	r.report(diags...)
 	r.endpointsChosen = true
+	r.doubtEndpoints(blamed(diags))
+	r.doubtEndpoints(func(i *instance) bool { return i.open && i.on.network.Partial })
 	r.forget()
 }
 

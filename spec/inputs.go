@@ -91,7 +91,8 @@ func exists(path string) bool {
 
 func (c *Config) readVarFile(path string, inputs map[string]input) hcl.Diagnostics {
 	file, diags := c.parse(path)
-	if file == nil || file.Body == nil || diags.HasErrors() {
+	if diags.HasErrors() {
+		c.unset = true
 		return diags
 	}
 	attrs, more := file.Body.JustAttributes()
@@ -99,6 +100,9 @@ func (c *Config) readVarFile(path string, inputs map[string]input) hcl.Diagnosti
 	for _, name := range sortedNames(attrs) {
 		a := attrs[name]
 		v := c.root.variables[name]
+		if v == nil && c.root.mayDeclare(name) {
+			continue
+		}
 		if v == nil {
 			diags = append(diags, caution(a.NameRange.Ptr(), "Undeclared variable", "The configuration has no variable %q, so the value is not used.%s", name, didYouMean(name, sortedNames(c.root.variables), "Its variables are")))
 			continue
@@ -120,6 +124,9 @@ func (c *Config) readAssignment(assignment string, inputs map[string]input) hcl.
 		return hcl.Diagnostics{fault(nil, "Invalid -var", "%q does not set a variable; write -var 'name=value'.", assignment)}
 	}
 	v := c.root.variables[name]
+	if v == nil && c.root.mayDeclare(name) {
+		return nil
+	}
 	if v == nil {
 		return hcl.Diagnostics{fault(nil, "Undeclared variable", "-var sets %q, but the configuration has no such variable.%s", name, didYouMean(name, sortedNames(c.root.variables), "Its variables are"))}
 	}

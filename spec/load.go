@@ -11,6 +11,7 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclparse"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 )
 
@@ -43,14 +44,16 @@ type Config struct {
 	root   *module
 	inputs map[string]input
 	run    *run
-	// loading is what Load found; unread says that parts of the configuration are missing
-	// from it, so that nothing can be said of the rest.
+	// loading is what Load found.
 	loading hcl.Diagnostics
-	unread  bool
+	// incomplete: there are blocks that could not be read, so what is not among the others
+	// may still be declared. unset: the same of the values of variables.
+	incomplete, unset bool
 }
 
 // Load reads the configuration in dir with its modules and variable files, and sets its
-// variables. The Config is never nil, so that Files can show where the errors are.
+// variables. The Config is never nil: Files can show where the errors are, and Evaluate
+// finds those in all that could be read.
 func Load(dir string, opts Options) (*Config, hcl.Diagnostics) {
 	c := &Config{lang: newLanguage(opts.Drivers), opts: opts, dir: filepath.Clean(dir), parser: hclparse.NewParser()}
 	if c.opts.WorkDir == "" {
@@ -62,10 +65,6 @@ func Load(dir string, opts Options) (*Config, hcl.Diagnostics) {
 	inputs, more := c.readInputs()
 	c.inputs = inputs
 	c.loading = tidy(append(diags, more...))
-	if c.loading.HasErrors() && !c.unread {
-		// There will be no Evaluate, but its errors belong into the same report.
-		_, c.loading = c.evaluate(nil)
-	}
 	return c, c.loading
 }
 
@@ -105,11 +104,9 @@ func isSource(name string) bool {
 func (c *Config) parse(path string) (*hcl.File, hcl.Diagnostics) {
 	src, err := os.ReadFile(path)
 	if err != nil {
-		c.unread = true
 		return nil, hcl.Diagnostics{fault(nil, "File cannot be read", "Reading %s: %s.", path, cause(err))}
 	}
 	if problem := notText(src, path); problem != nil {
-		c.unread = true
 		return nil, hcl.Diagnostics{problem}
 	}
 	read := c.parser.ParseHCL
@@ -117,8 +114,19 @@ func (c *Config) parse(path string) (*hcl.File, hcl.Diagnostics) {
 		read = c.parser.ParseJSON
 	}
 	file, diags := read(src, path)
-	c.unread = c.unread || diags.HasErrors()
-	return file, diags
+	return file, firstOfString(diags)
+}
+
+// firstOfString keeps one error of a string that does not end: the parser has one for each
+// line after it, and one for the end.
+func firstOfString(diags hcl.Diagnostics) hcl.Diagnostics {
+	const open, end = "Invalid multi-line string", "Unterminated template string"
+	seen := false
+	return slices.DeleteFunc(diags, func(d *hcl.Diagnostic) bool {
+		again := seen && (d.Summary == open || d.Summary == end)
+		seen = seen || d.Summary == open
+		return again
+	})
 }
 
 // notText refuses bytes that are not UTF-8. A parser would find a mistake in each of them,
@@ -156,24 +164,29 @@ func (c *Config) loadModule(dir string, via []string) (*module, hcl.Diagnostics)
 	m := newModule(dir)
 	files, err := SourceFiles(dir)
 	if err != nil {
-		c.unread = true
+		c.loses(m)
 		return m, hcl.Diagnostics{fault(nil, "Folder cannot be read", "Reading the configuration in %s: %s.", dir, cause(err))}
 	}
 	if len(files) == 0 {
-		c.unread = true
+		c.loses(m)
 		return m, hcl.Diagnostics{fault(nil, "No configuration", "There are no *.hcl or *.hcl.json files in %s. Write one, or choose another folder with -chdir.", absolute(dir))}
 	}
 	var diags hcl.Diagnostics
 	for _, path := range files {
 		file, more := c.parse(path)
 		diags = append(diags, more...)
-		if file == nil || file.Body == nil {
+		if more.HasErrors() {
+			c.loses(m) // what the parser made of the rest is not what was meant
 			continue
 		}
 		content, more := openBody(file.Body, &c.lang.top)
+		c.incomplete = c.incomplete || more.HasErrors()
 		diags = append(diags, more...)
+		m.lost = append(m.lost, unknownBlocks(file.Body, &c.lang.top)...)
 		for _, b := range content.blocks {
-			diags = append(diags, m.add(b, len(via) == 0)...)
+			more := m.add(b, len(via) == 0)
+			c.incomplete = c.incomplete || more.HasErrors()
+			diags = append(diags, more...)
 		}
 	}
 	diags = append(diags, m.check()...)
@@ -182,6 +195,25 @@ func (c *Config) loadModule(dir string, via []string) (*module, hcl.Diagnostics)
 	}
 	diags = append(diags, c.checkReferences(m)...)
 	return m, diags
+}
+
+// loses notes that the module has more blocks than could be read.
+func (c *Config) loses(m *module) { c.incomplete, m.unread = true, true }
+
+// unknownBlocks are the names of blocks of no known type: with a mistake in their types,
+// they are what references to these names mean.
+func unknownBlocks(b hcl.Body, schema *Schema) []string {
+	native, ok := b.(*hclsyntax.Body)
+	if !ok {
+		return nil
+	}
+	var names []string
+	for _, block := range native.Blocks {
+		if schema.block(block.Type) == nil {
+			names = append(names, block.Labels...)
+		}
+	}
+	return names
 }
 
 // loadCall reads the module that a module block calls, and checks its arguments.

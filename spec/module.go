@@ -2,6 +2,7 @@ package spec
 
 import (
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -21,6 +22,10 @@ type module struct {
 	objects map[string]map[string]*object
 	moved   []*part
 	removed []*part
+	// unread: there are files of it that could not be read. lost are names of blocks that
+	// could not.
+	unread bool
+	lost   []string
 }
 
 // object is a block that stands for something that exists: a network, a sandbox, an
@@ -96,6 +101,9 @@ func (m *module) add(p *part, root bool) hcl.Diagnostics {
 	}
 	return nil
 }
+
+// mayDeclare reports that a name may be that of a block that could not be read.
+func (m *module) mayDeclare(name string) bool { return m.unread || slices.Contains(m.lost, name) }
 
 func duplicate(p *part, name string, first hcl.Range) hcl.Diagnostics {
 	return hcl.Diagnostics{fault(p.header.Ptr(), "Duplicate "+p.schema.Name, "%s called %q is declared at %s already. Names are unique among the %s blocks of a module: rename one of them.", upperFirst(withArticle(p.schema.Name)), name, place(first), p.schema.Name)}
@@ -177,7 +185,7 @@ func (c *call) checkArguments() hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	for _, name := range sortedNames(c.body.attrs) {
 		a := c.body.attrs[name]
-		if a.schema == nil && c.module.variables[name] == nil {
+		if a.schema == nil && c.module.variables[name] == nil && !c.module.mayDeclare(name) {
 			diags = append(diags, fault(a.name.Ptr(), "Unsupported argument", "The module has no variable called %q.%s", name, didYouMean(name, sortedNames(c.module.variables), "Its variables are")))
 		}
 	}

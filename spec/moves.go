@@ -99,7 +99,7 @@ func (r *run) checkMove(m Move, declared []state.Address) {
 	}
 	there := slices.ContainsFunc(declared, func(a state.Address) bool { return Covers(m.To, a) }) || r.declaresBlock(m.To)
 	onward := slices.ContainsFunc(r.top.Moves, func(next Move) bool { return Covers(next.From, m.To) })
-	if !there && !onward {
+	if !there && !onward && !r.misses(kindOf(m.To)) {
 		r.report(fault(&m.Range, "Moved to nothing", "%s is said to have moved to %s, but that is not declared. Declare it, correct the address, or use a removed block.", m.From, m.To))
 	}
 }

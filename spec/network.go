@@ -34,7 +34,7 @@ func (i *instance) fillNetwork(rd *reading, v *values) {
 		Options:   rd.driverOptions(driver, &driver.Network, v, i.addr),
 		Protected: i.protected(rd),
 	}
-	if rec.Name == "" {
+	if rec.Name == "" && !rd.lost(v, "name") {
 		rec.Name = i.label
 	}
 	for _, p := range v.of("subnet") {
@@ -43,6 +43,7 @@ func (i *instance) fillNetwork(rd *reading, v *values) {
 		}
 	}
 	i.explicit = slices.Clone(rec.Subnets)
+	i.open = (&Network{Network: rec}).open()
 	i.network = &Network{rec, i.decl(rd, v)}
 	rd.networks[i.addr] = i
 }
@@ -142,11 +143,11 @@ func lastOf(p netip.Prefix) netip.Addr {
 }
 
 // choice is a value that the allocator may have to choose.
-func (i *instance) choice(value, attr string, chosen, broken bool) cty.Value {
+func (i *instance) choice(value, attr string, chosen bool) cty.Value {
 	switch {
 	case value != "":
 		return cty.StringVal(value)
-	case chosen && broken:
+	case i.doubt:
 		return cty.UnknownVal(cty.String).Mark(failedMark{})
 	case !chosen:
 		return i.scope.pending(cty.String, i.block, attr)
@@ -157,7 +158,7 @@ func (i *instance) choice(value, attr string, chosen, broken bool) cty.Value {
 func (i *instance) networkValue() cty.Value {
 	r, n := i.scope.run, i.network
 	choose := func(value, attr string) cty.Value {
-		return i.choice(value, attr, r.networksChosen, r.networksBroken)
+		return i.choice(value, attr, r.networksChosen)
 	}
 	first4, first6 := n.first(false), n.first(true)
 	return cty.ObjectVal(map[string]cty.Value{
@@ -186,14 +187,18 @@ func (n *Network) first(six bool) state.Subnet {
 	return state.Subnet{}
 }
 
+// open reports that the network leaves a subnet to be chosen.
+func (n *Network) open() bool {
+	return !n.NoIPv4 && !n.first(false).CIDR.IsValid() || n.IPv6 && !n.first(true).CIDR.IsValid()
+}
+
 func (i *instance) cidrs() cty.Value {
 	r, n := i.scope.run, i.network
-	open := !n.NoIPv4 && !n.first(false).CIDR.IsValid() || n.IPv6 && !n.first(true).CIDR.IsValid()
 	switch {
-	case open && !r.networksChosen:
-		return i.scope.pending(cty.List(cty.String), i.block, "cidrs")
-	case open && r.networksBroken:
+	case i.doubt:
 		return cty.UnknownVal(cty.List(cty.String)).Mark(failedMark{})
+	case n.open() && !r.networksChosen:
+		return i.scope.pending(cty.List(cty.String), i.block, "cidrs")
 	}
 	list := make([]string, len(n.Subnets))
 	for k, s := range n.Subnets {

@@ -29,6 +29,11 @@ type instance struct {
 	explicit []state.Subnet
 	// plainOptions are those of endpoints of the network that give none.
 	plainOptions state.Options
+	// open: something of it is left for the allocator to choose among what others leave free.
+	// doubt: what it chose would be something else if all others were known.
+	open, doubt bool
+	// asked is an endpoint as its block gives it.
+	asked state.Endpoint
 	// on and in are the network and the sandbox of an endpoint.
 	on, in *instance
 

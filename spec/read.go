@@ -90,6 +90,12 @@ func (rd *reading) body(b *body, want func(string) bool) *values {
 	return out
 }
 
+// lost reports that an attribute was written, but its value was refused.
+func (rd *reading) lost(v *values, name string) bool {
+	_, read := v.attrs[name]
+	return rd.failed && !read && v.src.attrs[name] != nil
+}
+
 // fail reports why the instance cannot be.
 func (rd *reading) fail(d *hcl.Diagnostic) {
 	rd.report(d)

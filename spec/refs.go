@@ -170,6 +170,9 @@ func (m *module) checkName(t hcl.Traversal, ref reference) *hcl.Diagnostic {
 	}
 	names := m.declared(ref.root)
 	if !slices.Contains(names, ref.name) {
+		if m.mayDeclare(ref.name) {
+			return nil
+		}
 		hint := didYouMean(ref.name, names, "There is")
 		if hint == "" {
 			hint = fmt.Sprintf(" Declare it: %s.", declaration(ref.root, ref.name))
@@ -179,8 +182,9 @@ func (m *module) checkName(t hcl.Traversal, ref reference) *hcl.Diagnostic {
 	if ref.root != "module" || ref.member == "" || m.calls[ref.name].module == nil {
 		return nil
 	}
-	outputs := sortedNames(m.calls[ref.name].module.outputs)
-	if !slices.Contains(outputs, ref.member) {
+	called := m.calls[ref.name].module
+	outputs := sortedNames(called.outputs)
+	if !slices.Contains(outputs, ref.member) && !called.mayDeclare(ref.member) {
 		return fault(at, "Undeclared output", "The module %q has no output called %q.%s", ref.name, ref.member, didYouMean(ref.member, outputs, "It has"))
 	}
 	return nil

@@ -36,8 +36,6 @@ type run struct {
 	unknowns map[pendingMark]cty.Value
 	// chosen says which of the allocator's choices have been made.
 	networksChosen, endpointsChosen bool
-	// broken says that the allocator could not choose: what it left open has failed.
-	networksBroken, endpointsBroken bool
 }
 
 // The marks of values. They never reach a record.

@@ -17,7 +17,7 @@ func (i *instance) fillIdentity(rd *reading, v *values) {
 		Labels:    v.textMap("labels"),
 		Protected: i.protected(rd),
 	}
-	if rec.Name == "" {
+	if rec.Name == "" && !rd.lost(v, "name") {
 		rec.Name = i.label
 	}
 	rec.Netns = sanitise(rd.stackName + "-" + rec.Name)
@@ -33,7 +33,7 @@ func (i *instance) fillIdentity(rd *reading, v *values) {
 
 // checkHost refuses a host that is not declared, if any is.
 func (i *instance) checkHost(rd *reading, host string) {
-	if len(rd.hosts) == 0 || rd.hosts[host] != nil {
+	if len(rd.hosts) == 0 || rd.hosts[host] != nil || rd.misses("host") {
 		return
 	}
 	rd.reject(i.body.attrs["host"], "Unknown host", "No host block is called %q.%s", host, didYouMean(host, sortedNames(rd.hosts), "There is"))

@@ -172,6 +172,8 @@ func (s *scope) variable(v *variable) cty.Value {
 	if s.parent == nil {
 		if in, ok := s.c.inputs[v.name]; ok {
 			val = in.val
+		} else if s.c.unset {
+			return failedValue // it may be set in a file that could not be read
 		} else if val == cty.NilVal {
 			s.report(fault(v.header.Ptr(), "Variable not set", "The variable %q has no default and no value. Set it with -var '%s=…', in a file cnmctl.vars, or in the environment as %s%s.", v.name, v.name, envPrefix, v.name))
 			return failedValue

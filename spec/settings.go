@@ -56,6 +56,9 @@ func (r *run) settings() Settings {
 // stackSetting is the value of cnm.stack.
 func (s *scope) stackSetting() cty.Value {
 	a := s.mod.setting("stack")
+	if a == nil && s.mod.unread {
+		return failedValue
+	}
 	if a == nil {
 		return cty.StringVal(s.c.folderName())
 	}

@@ -34,6 +34,9 @@ type Decl struct {
 	IgnoreChanges []string
 	// Sensitive are the attributes whose value came from something sensitive.
 	Sensitive []string
+	// Partial: endpoints of the network or sandbox could not be evaluated, which was
+	// reported. Nothing follows from what is not among the others.
+	Partial bool
 }
 
 // At is the range of the attribute called name, or of the block when it has none.
