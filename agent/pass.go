@@ -68,7 +68,7 @@ func (h Host) Look(ctx context.Context, r Records, m Machine, past state.World) 
 	if err := h.checkLost(r, live); err != nil {
 		return nil, err
 	}
-	if err := m.Probe(ctx, state.Features(want)); err != nil {
+	if err := m.Probe(ctx, state.Features(want, live)); err != nil {
 		return nil, err
 	}
 	if err := m.ReadSysctls(ctx, live, want, outdated(past, want)); err != nil {

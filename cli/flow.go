@@ -221,7 +221,7 @@ func (f *flow) expand() error {
 // back, and those in namespaces are set again if it fails.
 func (f *flow) probe(ctx context.Context) error {
 	return f.timed("probe the kernel", func() error {
-		if err := f.kernel.Probe(ctx, state.Features(f.want)); err != nil {
+		if err := f.kernel.Probe(ctx, state.Features(f.want, f.live.World)); err != nil {
 			return err
 		}
 		f.outdated = f.findOutdated()

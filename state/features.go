@@ -13,8 +13,18 @@ const (
 	FeatureNAT      Feature = "nat"
 )
 
-// Features lists, in order and once each, what the world's objects need of a kernel.
-func Features(w World) []Feature {
+// Features lists, in order and once each, what the wanted world's objects need of a kernel.
+// What the live world has of it shows that the kernel has it, and is left out: to try takes
+// some milliseconds.
+func Features(want, live World) []Feature {
+	need := features(want)
+	for f := range features(live) {
+		delete(need, f)
+	}
+	return sortedKeys(need)
+}
+
+func features(w World) map[Feature]bool {
 	need := map[Feature]bool{}
 	for _, o := range w {
 		switch o := o.(type) {
@@ -24,5 +34,5 @@ func Features(w World) []Feature {
 			need[FeatureNftables] = true
 		}
 	}
-	return sortedKeys(need)
+	return need
 }

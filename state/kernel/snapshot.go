@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"runtime"
+	"sync/atomic"
 
 	"github.com/cnmctl/cnmctl/state"
 	"golang.org/x/sync/errgroup"
@@ -14,8 +16,9 @@ import (
 )
 
 // readers is how many threads read namespaces at once. Dumps share RTNL or need none, so
-// they scale; more threads than this bring nothing on the machines that were measured.
-const readers = 4
+// they scale with the processors; more threads than those get in each other's way, and
+// lose more than one thread alone would take.
+func readers() int { return min(runtime.GOMAXPROCS(0), 4) }
 
 // Live is what the kernel holds, as far as it concerns the stack.
 type Live struct {
@@ -161,12 +164,16 @@ func addFiles(world state.World, files []state.Object) {
 func (k *Kernel) readNamespaces(ctx context.Context, names []string, world state.World) ([]*reading, error) {
 	found := make([]*reading, len(names))
 	foreign := make([]string, len(names))
-	next := make(chan int)
+	var next atomic.Int64 // a channel would wake a thread for each namespace
 	group, ctx := errgroup.WithContext(ctx)
-	for range min(readers, len(names)) {
+	for range min(readers(), len(names)) {
 		group.Go(func() error {
 			return k.reader(func(host *conn) error {
-				for i := range next {
+				for ctx.Err() == nil {
+					i := int(next.Add(1) - 1)
+					if i >= len(names) {
+						return nil
+					}
 					var err error
 					if found[i], foreign[i], err = k.readNamespace(ctx, names[i], host); err != nil {
 						return fmt.Errorf("reading namespace %s: %w", names[i], err)
@@ -175,21 +182,10 @@ func (k *Kernel) readNamespaces(ctx context.Context, names []string, world state
 						k.letGo(found[i])
 					}
 				}
-				return nil
+				return ctx.Err()
 			})
 		})
 	}
-	group.Go(func() error {
-		defer close(next)
-		for i := range names {
-			select {
-			case next <- i:
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		}
-		return nil
-	})
 	err := group.Wait()
 	spaces := found[:0]
 	for i, r := range found {
