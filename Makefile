@@ -13,7 +13,7 @@ GOTEST    := $(GO) run -C tools ./gotest
 # The race detector needs cgo; cnmctl itself never does.
 BUILD     := CGO_ENABLED=0 $(GO) build -trimpath
 
-.PHONY: help build quickstart quickstart-down test test-short prepare check lint fmt docs bench clean FORCE
+.PHONY: help build quickstart quickstart-down demo-overlay test test-short prepare check lint fmt docs bench clean FORCE
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
@@ -36,6 +36,9 @@ quickstart: build ## plan, apply and ping through the quick-start lab, on this m
 
 quickstart-down: build ## take the quick-start lab down
 	@$(QUICK) destroy -auto-approve
+
+demo-overlay: build prepare $(CONSUL) ## walk through networks across three hosts, in throwaway namespaces, with a real Consul
+	@PATH="$(CURDIR)/bin:$$PATH" examples/overlay/demo.sh
 
 test: prepare $(CONSUL) check ## everything: format, vet, linter, unit, kernel and example tests, race detector
 	@$(GOTEST) -timeout=25m ./...

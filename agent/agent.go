@@ -145,6 +145,19 @@ func (a *Agent) pass(ctx context.Context, cause string) error {
 	return err
 }
 
+// glance is how long the agent waits for the word that its records are still the last.
+const glance = time.Second
+
+// outdated reports that there are other records than those known, which the agent has yet
+// to be told of: then what looks like drift may be what an apply on this host has just made
+// of them. Of a store that does not answer nothing new is to be expected.
+func (a *Agent) outdated(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, glance)
+	defer cancel()
+	now, err := a.Store.Revision(ctx)
+	return err == nil && now != a.records.Revision
+}
+
 // converge reads the records if there may be others than those known, and makes the host's
 // share of them. It says how many operations it took to repair what others had changed.
 func (a *Agent) converge(ctx context.Context) (drift int, err error) {
@@ -154,6 +167,7 @@ func (a *Agent) converge(ctx context.Context) (drift int, err error) {
 	}
 	defer done()
 	was := a.records.Revision
+	a.known = a.known && !a.outdated(ctx)
 	if !a.known {
 		a.Metrics.read()
 		r, err := a.ReadRecords(ctx, a.Store)

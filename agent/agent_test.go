@@ -67,6 +67,8 @@ type fixture struct {
 	*machine
 	metrics agent.Metrics
 	log     strings.Builder
+	// deaf: the agent is not told of changes of the records.
+	deaf bool
 }
 
 func newFixture(t *testing.T) *fixture {
@@ -94,6 +96,9 @@ func (f *fixture) start() (stop func()) {
 		Host: agent.Host{Stack: "shop", Name: "b", Drivers: registry.All()}, Store: f.open(f.T),
 		Open: f.machine.open, Changed: f.changed, Follow: func(state.World) error { return nil },
 		Record: &vtep, Log: slog.New(slog.NewTextHandler(&f.log, nil)), Metrics: &f.metrics, Ready: func() {},
+	}
+	if f.deaf {
+		a.Store = deaf{a.Store}
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
@@ -218,4 +223,43 @@ func TestAgentDoesNotFollowALostStore(t *testing.T) {
 	// Deleted on purpose, it goes.
 	emptied.write(state.Delete, box("db", "b"))
 	emptied.until("db is gone", func() bool { return !f.has("shop-db") && len(emptied.statuses()) == 0 })
+}
+
+// deaf is a store that tells of no change by itself.
+type deaf struct{ state.Cluster }
+
+func (deaf) Await(ctx context.Context, known state.Revision) (state.Revision, error) {
+	if known.Index == 0 {
+		return state.Revision{Index: 1}, nil
+	}
+	<-ctx.Done()
+	return state.Revision{}, ctx.Err()
+}
+
+// What an apply on this host makes of new records is no drift, although the kernel tells
+// of it before the store does.
+func TestAgentLeavesWhatAnApplyMade(t *testing.T) {
+	f := newFixture(t)
+	f.write(state.Create, box("db", "b"))
+	f.deaf = true
+	f.start()
+	f.until("db is made", func() bool { return f.has("shop-db") })
+
+	_, applied, err := f.machine.open(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.write(state.Create, box("more", "b"))
+	more := state.Namespace{Name: "shop-more", Mark: box("more", "b").Mark}
+	f.machine.World[more.Key()] = more
+	f.changed <- struct{}{}
+	applied()
+	f.until("the new records are reported", func() bool {
+		now, err := f.store.Revision(context.Background())
+		all := f.statuses()
+		return err == nil && len(all) == 1 && all[0].Index >= now.Index
+	})
+	if text := f.log.String(); strings.Contains(text, "action=delete") || !f.has("shop-more") {
+		t.Errorf("took what an apply made for drift:\n%s", text)
+	}
 }

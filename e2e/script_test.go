@@ -11,6 +11,7 @@ import (
 
 	"github.com/cnmctl/cnmctl/cli"
 	"github.com/cnmctl/cnmctl/e2e/apart"
+	"github.com/cnmctl/cnmctl/state/consul/consultest"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
@@ -51,8 +52,11 @@ func params(script string) testscript.Params {
 	}
 }
 
-// setup gives a script its own copy of the examples, which it may edit.
+// setup gives a script its own copy of the examples, which it may edit, and Consul.
 func setup(env *testscript.Env) error {
+	if consul, err := consultest.Binary(); err == nil { // who cannot do without it says so
+		env.Setenv("PATH", env.Getenv("PATH")+":"+filepath.Dir(consul))
+	}
 	env.Setenv("CNMCTL_IN_AUTOMATION", "1")
 	env.Setenv("HOME", env.WorkDir)
 	env.Values[memoryKey{}] = &memory{kernels: map[string]string{}}

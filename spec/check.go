@@ -59,6 +59,21 @@ func (f firsts[K]) take(k K, i *instance) *instance {
 // at says where an instance is declared, for messages about another.
 func (i *instance) at() string { return string(i.addr) + " (" + place(i.header) + ")" }
 
+// holder says who has an endpoint that only one sandbox can have, with more about it.
+func (i *instance) holder(more ...string) string {
+	if i.in != nil && i.in.sandbox != nil {
+		who := "attached to " + string(i.in.addr)
+		if host := i.in.sandbox.Host; host != "" {
+			who += " on host " + host
+		}
+		more = append(more, who)
+	}
+	if len(more) == 0 {
+		return string(i.addr)
+	}
+	return string(i.addr) + " (" + strings.Join(more, ", ") + ")"
+}
+
 func (r *run) checkNetworks() {
 	names := firsts[string]{}
 	for _, i := range r.recorded("network") {
@@ -150,7 +165,8 @@ func (r *run) checkEndpoints() {
 	for _, i := range r.recorded("endpoint") {
 		e := &i.endpoint.Endpoint
 		if other := names.take(named{e.Network, e.Name}, i); other != nil && e.Name != "" {
-			i.refuse("name", "Duplicate name", "%s and %s are both called %q in %s. Names are unique in a network: give one of them another name.", i.addr, other.at(), e.Name, e.Network)
+			i.refuse("name", "Duplicate name", "%s and %s are both called %q in %s. Names are unique in a network, and an endpoint is in one sandbox at a time: give one of them another name, or remove it.",
+				i.holder(), other.holder(place(other.header)), e.Name, e.Network)
 		}
 		for attr, p := range map[string]netip.Prefix{"ipv4": e.IPv4, "ipv6": e.IPv6} {
 			if !p.IsValid() {
@@ -158,7 +174,7 @@ func (r *run) checkEndpoints() {
 			}
 			i.checkAddress(attr, p.Addr())
 			if other := addrs.take(held{e.Network, p.Addr()}, i); other != nil {
-				i.refuse(attr, "Address used twice", "%s of %s is the address of %s already, in the same network. Choose another, or leave %s out to have one chosen.", p.Addr(), i.addr, other.at(), attr)
+				i.refuse(attr, "Address used twice", "%s of %s is the address of %s already, in the same network. Choose another, or leave %s out to have one chosen.", p.Addr(), i.holder(), other.holder(place(other.header)), attr)
 			}
 		}
 		if !e.MAC.IsZero() {
