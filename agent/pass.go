@@ -21,6 +21,8 @@ type Machine interface {
 	Probe(context.Context, []state.Feature) error
 	// Settle waits until the kernel has finished what it began.
 	Settle(context.Context) error
+	// Raise brings up the ports that wait for a Snapshot.
+	Raise(context.Context) error
 }
 
 // ReadRecords reads what the store says. The revision is read first, so that what is read
@@ -97,7 +99,7 @@ func outdated(past, want state.World) state.World {
 
 // Targets are what the pass's plan may change: the kernel, and nothing else.
 func (p *Pass) Targets() applier.Targets {
-	return applier.Targets{Kernel: p.machine, Store: untouchable{}, Live: p, Settle: p.machine.Settle}
+	return applier.Targets{Kernel: p.machine, Store: untouchable{}, Live: p, Settle: p.machine.Settle, Raise: p.machine.Raise}
 }
 
 // Snapshot reads the kernel anew, beside the records that the plan was made from: if they

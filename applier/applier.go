@@ -30,6 +30,9 @@ type Targets struct {
 	// unmounted takes its links away some 20 ms after the call returned. Nil: nothing to
 	// wait for.
 	Settle func(context.Context) error
+	// Raise brings up what the kernel's target keeps down until all else has been read back,
+	// for a run that ends without. Nil: it keeps nothing down.
+	Raise func(context.Context) error
 }
 
 // Options says how to run a plan.
@@ -108,9 +111,18 @@ func Run(ctx context.Context, plan *planner.Plan, t Targets, opts Options) (Resu
 	}
 	if opts.Keep {
 		r.result.Kept = true
-		return r.result, err
+		return r.result, errors.Join(err, r.raise())
 	}
 	return r.result, errors.Join(err, r.rollback())
+}
+
+// raise brings up what waits for a reading that does not come. An interrupt does not keep
+// it from that, a second one does.
+func (r *run) raise() error {
+	if r.targets.Raise == nil {
+		return nil
+	}
+	return r.targets.Raise(r.opts.Abort)
 }
 
 // lockLost is the loss of the lock, if that is what ended the run: the store met it, or

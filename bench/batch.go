@@ -1,11 +1,15 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/cnmctl/cnmctl/bench/idle"
 )
 
 // measureBatch does the workload as a good script would: one `ip -batch` for the host, one
@@ -33,6 +37,9 @@ func measureBatch(n int) (r result, err error) {
 	}
 	r.Create = time.Since(start)
 
+	if err := errors.Join(err, idle.Wait(context.Background(), patience)); err != nil {
+		return r, err
+	}
 	start = time.Now()
 	var b strings.Builder
 	for i := range n {

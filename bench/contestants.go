@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/cnmctl/cnmctl/bench/idle"
 )
 
 // toolsEnv is where a child finds the programs.
@@ -20,6 +23,9 @@ const (
 	bareName   = "bare netlink"
 	cnmctlName = "cnmctl"
 )
+
+// patience is how long the machine may take to come to rest after a creation.
+const patience = time.Minute
 
 type contestant struct {
 	name    string
@@ -74,6 +80,9 @@ func measureBare(n int) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
+	if err := idle.Wait(context.Background(), patience); err != nil {
+		return result{}, err
+	}
 	start := time.Now()
 	gone, err := timed(bare, "destroy", fmt.Sprint(n))
 	if err != nil {
@@ -121,6 +130,9 @@ func measureCnmctl(n int) (r result, err error) {
 	r.Programs = 1
 	r.Plan = cnmctl("plan")
 	r.Create = cnmctl("apply", "-auto-approve")
+	if err := errors.Join(err, idle.Wait(context.Background(), patience)); err != nil {
+		return r, err
+	}
 	r.Noop = cnmctl("plan", "-detailed-exitcode")
 	start := time.Now()
 	r.Destroy = cnmctl("destroy", "-auto-approve")

@@ -136,6 +136,9 @@ func (f *flow) carryOut(ctx context.Context) error {
 	})
 	view.close()
 	f.phases = append(f.phases, result.Phases...)
+	for _, p := range result.Phases {
+		s.log.Debug("step", "name", p.Name, "took", p.Took)
+	}
 	f.result = result
 	if err != nil {
 		s.say.failedRun(result, err)
@@ -155,7 +158,7 @@ func (f *flow) targets() applier.Targets {
 		Kernel: f.s.env.WrapKernel(f.kernel),
 		Store:  f.s.env.WrapStore(f.store),
 		Live:   f, KernelAlone: kernelAlone{f},
-		Settle: f.kernel.Settle,
+		Settle: f.kernel.Settle, Raise: f.kernel.Raise,
 	}
 }
 

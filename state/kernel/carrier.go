@@ -35,7 +35,7 @@ func waitingFor(made []*making) (names []string) {
 	for _, m := range made {
 		name := m.link.Master
 		if name == "" && m.link.Type == state.Veth {
-			name = m.link.Name
+			name = m.link.Name // after one that is postponed, once more
 		}
 		if name != "" && !seen[name] {
 			seen[name] = true

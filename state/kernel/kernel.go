@@ -31,6 +31,7 @@ type Kernel struct {
 	places   map[state.Place]*place
 	maxOpen  int
 	doomed   doomed
+	late     []crowded // ports that wait
 	// strangers are tunnels of others that a snapshot comes across.
 	strangers strangers
 	defaults  map[string]string // sysctls of a new namespace, by path

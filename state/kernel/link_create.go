@@ -65,6 +65,7 @@ func (r *run) createLinks(ops []int) error {
 	if err == nil {
 		r.quietIPv6(n)
 		r.setChecksums(n)
+		r.postpone(n)
 		for _, p := range r.hostLast(n.places) {
 			if err = r.raise(n, p); err != nil {
 				break

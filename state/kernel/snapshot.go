@@ -55,7 +55,8 @@ type reading struct {
 }
 
 // Snapshot reads the live kernel. An error means that nothing is known; there are no
-// partial answers.
+// partial answers. Ports that wait for all else come up when the namespaces have been read,
+// before the host is.
 func (k *Kernel) Snapshot(ctx context.Context) (*Live, error) {
 	names, err := k.netnsNames()
 	if err != nil {
@@ -74,12 +75,9 @@ func (k *Kernel) Snapshot(ctx context.Context) (*Live, error) {
 	}
 	var spaces []*reading
 	group, gctx := errgroup.WithContext(ctx)
-	group.Go(func() error {
-		if err := k.readTables(gctx, host, live); err != nil {
-			return fmt.Errorf("in the host's namespace: %w", err)
-		}
-		return k.inPlace(gctx, state.Host, func(nsfd int) error { return k.readFilter(nsfd, host) })
-	})
+	if len(k.late) == 0 {
+		group.Go(func() error { return k.readHost(gctx, host, live) })
+	}
 	group.Go(func() (err error) {
 		spaces, err = k.readNamespaces(gctx, names, live.World)
 		return err
@@ -92,12 +90,37 @@ func (k *Kernel) Snapshot(ctx context.Context) (*Live, error) {
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
+	if len(k.late) > 0 {
+		if err := k.raiseAndRead(ctx, host, live); err != nil {
+			return nil, err
+		}
+	}
 	if err := k.gather(ctx, live, host, spaces); err != nil {
 		return nil, err
 	}
 	addFiles(live.World, files)
 	live.Nameservers = k.nameservers()
 	return live, nil
+}
+
+// readHost reads what sits on the host's links.
+func (k *Kernel) readHost(ctx context.Context, host *reading, live *Live) error {
+	if err := k.readTables(ctx, host, live); err != nil {
+		return fmt.Errorf("in the host's namespace: %w", err)
+	}
+	return k.inPlace(ctx, state.Host, func(nsfd int) error { return k.readFilter(nsfd, host) })
+}
+
+// raiseAndRead brings up the ports that wait, and reads the host.
+func (k *Kernel) raiseAndRead(ctx context.Context, host *reading, live *Live) error {
+	if err := k.Raise(ctx); err != nil {
+		return err
+	}
+	var err error
+	if host.on.links, err = host.conn.links(ctx); err != nil {
+		return fmt.Errorf("in the host's namespace: %w", err)
+	}
+	return k.readHost(ctx, host, live)
 }
 
 // gather puts what was read together: the links need to know of all namespaces, because
