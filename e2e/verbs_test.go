@@ -127,10 +127,7 @@ type memory struct {
 }
 
 // background is the ping that runs while a script changes something.
-type background struct {
-	cmd *exec.Cmd
-	out *strings.Builder
-}
+type background = program
 
 type memoryKey struct{}
 
@@ -138,13 +135,18 @@ func remembered(ts *testscript.TestScript) *memory { return ts.Value(memoryKey{}
 
 func pinging(ts *testscript.TestScript, neg bool, args []string) {
 	usage(ts, neg, len(args) == 2, "pinging NS ADDR")
-	out := &strings.Builder{}
+	out := &output{}
 	cmd := exec.Command("ip", "netns", "exec", args[0], "ping", "-n", "-i0.01", args[1])
 	cmd.Stdout, cmd.Stderr = out, out
 	ts.Check(cmd.Start())
 	ts.Defer(func() { _ = cmd.Process.Kill() })
 	remembered(ts).ping = &background{cmd, out}
-	time.Sleep(100 * time.Millisecond) // some of the pings are from before the change
+	// Some of the pings are to be from before the change.
+	for deadline := time.Now().Add(time.Minute); strings.Count(out.String(), "bytes from") < 5; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			ts.Fatalf("%s does not reach %s:\n%s", args[0], args[1], out)
+		}
+	}
 }
 
 func noLoss(ts *testscript.TestScript, neg bool, args []string) {

@@ -100,7 +100,8 @@ var volatile = []struct {
 	{regexp.MustCompile(`port_id \w+ port_no \w+`), "port_id port_no"},
 	{regexp.MustCompile(`designated_port \d+`), "designated_port"},
 	{regexp.MustCompile(` (tentative|dadfailed|linkdown)\b`), ""},
-	{regexp.MustCompile(` state (UP|UNKNOWN|LOWERLAYERDOWN) `), " state "},
+	{regexp.MustCompile(` state (UP|UNKNOWN|LOWERLAYERDOWN|DOWN) `), " state "},
+	{regexp.MustCompile(`NO-CARRIER,|,LOWER_UP`), ""}, // a bridge without ports is told of late
 	{regexp.MustCompile(` +\\ +`), ` \ `},
 	{regexp.MustCompile(` +(\n|$)`), "$1"},
 }

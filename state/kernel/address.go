@@ -2,8 +2,10 @@ package kernel
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/cnmctl/cnmctl/state"
 	"golang.org/x/sys/unix"
@@ -102,6 +104,47 @@ func (k *Kernel) writeAddress(ctx context.Context, b *batch, open *place, op sta
 	}
 	b.end()
 	return nil
+}
+
+// released reports that the op takes our mark off an address that stays.
+func released(op state.Op) bool {
+	a, ok := op.After.(state.IPAddress)
+	return ok && op.Action == state.Update && a.Mark == (state.Owner{})
+}
+
+// release takes our mark off an address. Kernels before 6.16 keep the protocol of an IPv4
+// address that is replaced by itself (inet_rtm_newaddr): there it has to be made anew.
+func (r *run) release(open *place, op state.Op) error {
+	b := &batch{}
+	if err := r.writeAddress(r.ctx, b, open, op); err != nil {
+		return err
+	}
+	if err := open.conn.one(r.ctx, b); err != nil {
+		return err
+	}
+	a := op.After.(state.IPAddress)
+	index, err := open.lookup(r.ctx, a.Link)
+	if err != nil {
+		return err
+	}
+	all, err := open.conn.addresses(r.ctx)
+	if err != nil {
+		return err
+	}
+	marked := func(got ipAddress) bool {
+		return got.index == index && got.prefix == a.Prefix && got.proto == state.Protocol(r.stack)
+	}
+	if !slices.ContainsFunc(all, marked) {
+		return nil
+	}
+	b.reset()
+	for _, action := range []state.Action{state.Delete, state.Create} {
+		if err := r.writeAddress(r.ctx, b, open, state.Op{Action: action, Key: op.Key, Before: a, After: a}); err != nil {
+			return err
+		}
+	}
+	results, err := open.conn.send(noCancel, b)
+	return errors.Join(append(results, err)...)
 }
 
 // protocol is the number that marks what sits on a foreign link, 0 for what is forgotten.

@@ -45,6 +45,10 @@ func (r *run) writePlace(p state.Place, ops []int) error {
 		b := &batch{}
 		sent := make([]int, 0, len(part))
 		for _, i := range part {
+			if released(r.wave[i]) {
+				r.report(i, r.release(open, r.wave[i]))
+				continue
+			}
 			if err := r.tableRequest(r.ctx, b, open, r.wave[i]); err != nil {
 				r.report(i, err)
 				continue
