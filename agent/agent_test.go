@@ -3,6 +3,7 @@ package agent_test
 import (
 	"context"
 	"log/slog"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -27,6 +28,7 @@ func newMachine(objects ...state.Object) *machine {
 	return &machine{Memory: appliertest.NewMemory(objects...), changed: make(chan struct{}, 1)}
 }
 
+func (m *machine) HostAddresses() map[netip.Addr]string                           { return nil }
 func (m *machine) ReadSysctls(context.Context, state.World, ...state.World) error { return nil }
 func (m *machine) Probe(context.Context, []state.Feature) error                   { return nil }
 func (m *machine) Settle(context.Context) error                                   { return nil }

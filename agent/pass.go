@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"net/netip"
 
 	"github.com/cnmctl/cnmctl/applier"
 	"github.com/cnmctl/cnmctl/planner"
@@ -15,6 +16,9 @@ type Machine interface {
 	state.Target
 	// Snapshot reads what there is of the stack, without settings.
 	Snapshot(context.Context) (state.World, error)
+	// HostAddresses are the host's own on links that are not the stack's, with their links,
+	// as the last Snapshot found them.
+	HostAddresses() map[netip.Addr]string
 	// ReadSysctls adds the settings that are also in one of the other worlds.
 	ReadSysctls(ctx context.Context, w state.World, like ...state.World) error
 	// Probe checks that the kernel has the features.
@@ -68,6 +72,9 @@ func (h Host) Look(ctx context.Context, r Records, m Machine, past state.World) 
 		return nil, err
 	}
 	if err := h.checkLost(r, live); err != nil {
+		return nil, err
+	}
+	if err := inTheWay(want, live, m.HostAddresses()); err != nil {
 		return nil, err
 	}
 	if err := m.Probe(ctx, state.Features(want, live)); err != nil {

@@ -117,7 +117,7 @@ func openMachine(ctx context.Context, s *session, f *flow, store state.RecordSto
 		unlock()
 		return nil, nil, err
 	}
-	return machine{k}, func() {
+	return &machine{Kernel: k}, func() {
 		_ = k.Close() // nothing is lost with a socket
 		unlock()
 	}, nil

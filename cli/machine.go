@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"os"
 	"time"
 
@@ -12,16 +13,23 @@ import (
 )
 
 // machine is the kernel as converging sees it.
-type machine struct{ *kernel.Kernel }
+type machine struct {
+	*kernel.Kernel
+	others map[netip.Addr]string
+}
 
 // Snapshot reads what there is of the stack.
-func (m machine) Snapshot(ctx context.Context) (state.World, error) {
+func (m *machine) Snapshot(ctx context.Context) (state.World, error) {
 	live, err := m.Kernel.Snapshot(ctx)
 	if err != nil {
 		return nil, err
 	}
+	m.others = live.HostAddresses
 	return live.World, nil
 }
+
+// HostAddresses are the host's own, as the last Snapshot found them.
+func (m *machine) HostAddresses() map[netip.Addr]string { return m.others }
 
 // machineTurn is how long a run waits for another one on this host to end: one that
 // converges it, as its agent does.

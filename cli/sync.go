@@ -85,7 +85,7 @@ func (f *flow) planShare(ctx context.Context) error {
 		return err
 	}
 	return f.timed("read the kernel and plan", func() error {
-		pass, err := host.Look(ctx, records, machine{f.kernel}, nil)
+		pass, err := host.Look(ctx, records, &machine{Kernel: f.kernel}, nil)
 		if err != nil {
 			return err
 		}

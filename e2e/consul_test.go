@@ -11,7 +11,7 @@ import (
 // needConsul skips a script that wants a Consul where there is none.
 func needConsul(t *testing.T, script string) {
 	t.Helper()
-	if strings.Contains(script, "/consul") || strings.HasSuffix(script, "/example-overlay.txtar") {
+	if strings.Contains(script, "/consul") || strings.Contains(script, "/cluster") || strings.HasSuffix(script, "/example-overlay.txtar") {
 		consultest.Need(t)
 	}
 }

@@ -33,6 +33,8 @@ var verbs = map[string]verb{
 	"held":          held,         // held CMD...: the command waits for an answer, until
 	"ended":         ended,        // ended CODE TEXT: it ended by itself, saying so
 	"killed":        killed,       // killed: or at once
+	"hosts":         hosts,        // hosts NAME...: make hosts of a cluster, for `exec on HOST CMD...`
+	"crash":         crash,        // crash HOST: it is gone with all that is on it
 	"consul":        consulVerb,   // consul start|kill|restart|lose|freeze|thaw|COMMAND...: a Consul of the script's own
 }
 
@@ -124,6 +126,7 @@ type memory struct {
 	ping    *background
 	held    *program
 	consul  *consultest.Server
+	hosts   map[string]host
 }
 
 // background is the ping that runs while a script changes something.

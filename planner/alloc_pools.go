@@ -34,6 +34,8 @@ func globalPools() []spec.Pool {
 type poolCursor struct {
 	pools []spec.Pool
 	at    netip.Prefix
+	// after is where to go on at the end; nil: nowhere.
+	after *poolCursor
 }
 
 // newCursor walks the configured pools of a family, or the fallback when there are none.
@@ -67,6 +69,9 @@ func (c *poolCursor) next() (netip.Prefix, bool) {
 			}
 		}
 		c.pools, c.at = c.pools[1:], netip.Prefix{}
+	}
+	if c.after != nil {
+		return c.after.next()
 	}
 	return netip.Prefix{}, false
 }

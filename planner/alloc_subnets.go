@@ -25,6 +25,8 @@ type subnetting struct {
 	pools6        *poolCursor
 	// pools are what the cursors began with, for messages.
 	pools map[*poolCursor]string
+	// configured are the pools that the configuration has.
+	configured []spec.Pool
 }
 
 // allocateSubnets checks the subnets that are written, keeps those that are held, and
@@ -36,7 +38,7 @@ func (a *Allocator) allocateSubnets(t *spec.Topology, networks []*spec.Network, 
 		local:  newCursor(t.Pools, false, localPools()),
 		global: newCursor(t.Pools, false, globalPools()),
 		pools6: newCursor(t.Pools, true, nil),
-		pools:  map[*poolCursor]string{},
+		pools:  map[*poolCursor]string{}, configured: t.Pools,
 	}
 	for _, c := range []*poolCursor{s.local, s.global, s.pools6} {
 		s.pools[c] = describePools(c.pools)
@@ -142,8 +144,11 @@ func (s *subnetting) choose(n *spec.Network, traits drivers.Traits) hcl.Diagnost
 	v4, v6 := missing(n, traits)
 	if v4 {
 		cursor := s.local
-		if traits.Global {
+		switch {
+		case traits.Global:
 			cursor = s.global
+		case n.Implied:
+			cursor = s.apart(newCursor(s.configured, false, localPools()))
 		}
 		diags = append(diags, s.fromPool(n, traits, cursor)...)
 	}
@@ -153,6 +158,44 @@ func (s *subnetting) choose(n *spec.Network, traits drivers.Traits) hcl.Diagnost
 		diags = append(diags, s.fromHash(n, traits)...)
 	}
 	return diags
+}
+
+// apart begins at another place of the pools for each stack. A gateway bridge is on many
+// hosts, and this one does not know what the gateway bridges of other stacks have there. But
+// stacks have different VNIs.
+func (s *subnetting) apart(cursor *poolCursor) *poolCursor {
+	const places = 256
+	s.pools[cursor] = describePools(cursor.pools)
+	rest := *cursor
+	for range (s.ownVNI() - firstVNI) % places {
+		if _, ok := rest.next(); !ok {
+			rest = *cursor
+		}
+	}
+	if len(rest.pools) == 0 || !rest.at.IsValid() {
+		return cursor
+	}
+	rest.after = cursor
+	s.pools[&rest] = s.pools[cursor]
+	return &rest
+}
+
+// ownVNI is the lowest VNI that the stack has, or will have if it has none.
+func (s *subnetting) ownVNI() uint32 {
+	lowest := uint32(lastVNI)
+	for _, n := range s.held.Networks {
+		for _, vni := range n.VNIs {
+			lowest = min(lowest, vni)
+		}
+	}
+	if lowest < lastVNI {
+		return max(lowest, firstVNI)
+	}
+	for vni := uint32(firstVNI); ; vni++ {
+		if !s.held.Facts.VNIs[vni] {
+			return vni
+		}
+	}
 }
 
 // fromPool takes the next free subnet.

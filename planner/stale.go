@@ -67,8 +67,12 @@ func CheckStale(p *Plan, live state.World) error {
 			}
 		}
 	}
+	gone, touched := p.gone()
 	for _, k := range live.Keys() {
 		note(goesUnseen(k, live[k], replaced))
+		if !touched[k] {
+			note(leftWithout(k, live[k], gone))
+		}
 	}
 	if first == nil {
 		return nil
@@ -88,6 +92,32 @@ func (p *Plan) replaced() map[state.Key]bool {
 		}
 	}
 	return keys
+}
+
+// gone are the keys that the plan deletes for good, touched all that it has to do with.
+func (p *Plan) gone() (gone, touched map[state.Key]bool) {
+	gone, touched = p.replaced(), map[state.Key]bool{}
+	for _, op := range p.Ops {
+		touched[op.Key] = true
+		if op.Action != state.Delete {
+			delete(gone, op.Key)
+		}
+	}
+	return gone, touched
+}
+
+// leftWithout finds a record that came after the plan was made and speaks of one that the
+// plan deletes: an endpoint that was attached on another host meanwhile.
+func leftWithout(k state.Key, o state.Object, gone map[state.Key]bool) *StaleError {
+	if _, foreign := o.(state.Foreign); foreign || k.Place != state.Store {
+		return nil
+	}
+	for _, need := range o.Needs() {
+		if gone[need] {
+			return &StaleError{Key: k, What: "is there now, and needs " + need.String()}
+		}
+	}
+	return nil
 }
 
 // staleNew compares an object that was not there.
