@@ -187,7 +187,8 @@ func (f *flow) evaluate() error {
 		if f.live != nil {
 			held = planner.HeldFrom(f.records, f.live.World, nil, planner.Facts{
 				HostRoutes: f.live.HostRoutes, HostAddresses: f.live.HostAddresses,
-				Nameservers: f.live.Nameservers, Links: f.live.Links, MTUs: f.live.MTUs, VNIs: f.live.VNIs,
+				Nameservers: f.live.Nameservers, Links: f.live.Links, MTUs: f.live.MTUs,
+				Down: f.live.Down, Ports: f.live.Ports, VNIs: f.live.VNIs,
 			})
 		}
 		topology, diags := f.config.Evaluate(planner.NewAllocator(registry.Traits(), held))
@@ -195,6 +196,9 @@ func (f *flow) evaluate() error {
 		planner.KeepIgnored(topology, f.records)
 		topology.Hosts = append(topology.Hosts, registeredHosts(f.records, topology.Hosts)...)
 		diags = append(diags, drivers.Validate(topology, registry.All())...)
+		if f.live != nil {
+			diags = append(diags, planner.Parents(topology, registry.Traits(), f.host, held.Facts)...)
+		}
 		if f.settings.Type == "local" {
 			diags = append(diags, elsewhere(topology, f.host)...)
 		}

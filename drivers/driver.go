@@ -48,9 +48,31 @@ type Traits struct {
 	// Tunnels: each subnet has a VXLAN network identifier, the first ones of both families
 	// one together.
 	Tunnels bool
+	// Dummy: the network sits on an interface of the host, which its option "parent" names;
+	// without one it has a device of its own, whose name begins with this.
+	Dummy string
+	// ParentMAC: endpoints have the MAC of the interface that the network sits on.
+	ParentMAC bool
+	// Direct: endpoints are a way out without a gateway.
+	Direct bool
+	// Refiner, where there is one, knows better by the options of a network.
+	Refiner Refiner
 	// WayOut is the driver of the network by which the endpoints' sandboxes get out, when
 	// they have no other way; "" for networks that are a way out themselves, or need none.
 	WayOut string
+}
+
+// Refiner tells the traits of one network from those of its driver.
+type Refiner interface {
+	Refine(Traits, state.Network) Traits
+}
+
+// Of are the traits of one network of the driver.
+func (t Traits) Of(n state.Network) Traits {
+	if t.Refiner == nil {
+		return t
+	}
+	return t.Refiner.Refine(t, n)
 }
 
 // View is what a driver sees of the world when it expands one network.
@@ -110,6 +132,8 @@ type Offer struct {
 	Link string
 	// Gateway4 and Gateway6 are next hops for the default routes; zero for none.
 	Gateway4, Gateway6 netip.Addr
+	// Direct4 and Direct6: the default routes go out by the link itself, without a next hop.
+	Direct4, Direct6 bool
 	// Internal endpoints are no way out.
 	Internal bool
 	// Isolated endpoints cannot reach the others of their network, so their sandboxes'

@@ -211,12 +211,17 @@ func (x *expander) expandNetwork(n *network, all []Driver) error {
 	return x.add(made.Objects...)
 }
 
-// add puts objects into the world. Two blocks may ask for the very same thing (forwarding),
-// never for two things of one name.
+// add puts objects into the world. Two blocks may ask for the very same thing (forwarding,
+// a VLAN sub-interface, which is the first one's), never for two things of one name.
 func (x *expander) add(objects ...state.Object) error {
 	for _, o := range objects {
 		k := o.Key()
-		if before, taken := x.world[k]; taken && !state.Compare(o, before).Same() {
+		before, taken := x.world[k]
+		if l, ok := o.(state.Link); ok && taken && l.Type == state.VLAN {
+			l.Mark = before.Owner()
+			o = l
+		}
+		if taken && !state.Compare(o, before).Same() {
 			return fmt.Errorf("%s is asked for by %s too, in another form", k, before.Owner().Address)
 		}
 		x.world[k] = o

@@ -112,18 +112,19 @@ func (s *sandbox) foreignLinks() []state.Object {
 func (s *sandbox) defaultRoutes() []state.Object {
 	var objects []state.Object
 	for _, family := range []struct {
-		dst     netip.Prefix
-		gateway func(Offer) netip.Addr
+		dst netip.Prefix
+		way func(Offer) (via netip.Addr, direct bool)
 	}{
-		{netip.PrefixFrom(netip.IPv4Unspecified(), 0), func(o Offer) netip.Addr { return o.Gateway4 }},
-		{netip.PrefixFrom(netip.IPv6Unspecified(), 0), func(o Offer) netip.Addr { return o.Gateway6 }},
+		{netip.PrefixFrom(netip.IPv4Unspecified(), 0), func(o Offer) (netip.Addr, bool) { return o.Gateway4, o.Direct4 }},
+		{netip.PrefixFrom(netip.IPv6Unspecified(), 0), func(o Offer) (netip.Addr, bool) { return o.Gateway6, o.Direct6 }},
 	} {
 		if s.hasDefault(family.dst) {
 			continue
 		}
-		if a, offer, ok := s.elect(family.gateway); ok {
+		if a, offer, ok := s.elect(family.way); ok {
+			via, _ := family.way(offer)
 			objects = append(objects, state.NewRoute(state.Route{
-				Place: s.Place(), Dst: family.dst, Via: family.gateway(offer), Dev: offer.Link, Mark: a.Mark,
+				Place: s.Place(), Dst: family.dst, Via: via, Dev: offer.Link, Mark: a.Mark,
 			}))
 		}
 	}
@@ -137,10 +138,11 @@ func (s *sandbox) hasDefault(dst netip.Prefix) bool {
 	})
 }
 
-func (s *sandbox) elect(gateway func(Offer) netip.Addr) (winner attachment, offer Offer, ok bool) {
+func (s *sandbox) elect(way func(Offer) (netip.Addr, bool)) (winner attachment, offer Offer, ok bool) {
 	for _, a := range s.attached {
 		o, offered := a.network.offers[a.Mark.Address]
-		if !offered || o.Internal || !gateway(o).IsValid() || ok && a.Priority <= winner.Priority {
+		via, direct := way(o)
+		if !offered || o.Internal || !via.IsValid() && !direct || ok && a.Priority <= winner.Priority {
 			continue
 		}
 		winner, offer, ok = a, o, true

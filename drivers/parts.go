@@ -53,10 +53,15 @@ func GatewayMAC(n state.Network, seed string) state.MAC {
 			return state.MAC{0x02, 0x42, b[0], b[1], b[2], b[3]}
 		}
 	}
+	return seededMAC(0x43, seed)
+}
+
+// seededMAC is a MAC made of a text; second tells the uses apart.
+func seededMAC(second byte, seed string) state.MAC {
 	h := fnv.New32a()
 	h.Write([]byte(seed))
 	sum := h.Sum(nil)
-	return state.MAC{0x02, 0x43, sum[0], sum[1], sum[2], sum[3]}
+	return state.MAC{0x02, second, sum[0], sum[1], sum[2], sum[3]}
 }
 
 // Addresses are the endpoint's own, on its interface.

@@ -38,6 +38,7 @@ func Validate(t *spec.Topology, all []Driver) hcl.Diagnostics {
 		v := sandboxValidator{Sandbox: s, endpoints: in[s.Mark.Address], onHost: onHost[s.Mark.Address]}
 		diags = append(diags, v.run()...)
 	}
+	diags = append(diags, validateParents(t, all)...)
 	return append(diags, validateHosts(t, all)...)
 }
 

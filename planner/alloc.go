@@ -112,7 +112,7 @@ func newWiring(t *spec.Topology, traits map[string]drivers.Traits, held Held) *w
 // which others complain about.
 func (w *wiring) of(e *spec.Endpoint) drivers.Traits {
 	if n := w.network[e.Network]; n != nil {
-		return w.traits[n.Driver]
+		return w.traits[n.Driver].Of(n.Network)
 	}
 	return drivers.Traits{}
 }

@@ -52,6 +52,9 @@ func (w *wiring) plots(f family) map[state.Address][]*plot {
 	for _, n := range w.networks {
 		for _, s := range n.Subnets {
 			if s.CIDR.IsValid() && s.CIDR.Addr().Is4() == f.is4 {
+				if shares(w.traits[n.Driver], n) {
+					s = w.held.Facts.withoutOwn(s)
+				}
 				plots[n.Mark.Address] = append(plots[n.Mark.Address], newPlot(s))
 			}
 		}

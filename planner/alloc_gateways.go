@@ -17,17 +17,20 @@ func (a *Allocator) allocateGateways(networks []*spec.Network, held Held) hcl.Di
 	var diags hcl.Diagnostics
 	for _, n := range networks {
 		for i := range n.Subnets {
-			if s := &n.Subnets[i]; !s.Gateway.IsValid() && a.traits[n.Driver].Gateway {
+			if s := &n.Subnets[i]; !s.Gateway.IsValid() && a.traits[n.Driver].Of(n.Network).Gateway {
 				at := n.At("subnet[" + strconv.Itoa(i) + "].range")
-				diags = append(diags, chooseGateway(n, s, held.network(n).Gateways, at)...)
+				around := *s
+				if shares(a.traits[n.Driver], n) {
+					around = held.Facts.withoutOwn(around)
+				}
+				diags = append(diags, chooseGateway(n, s, newPlot(around), held.network(n).Gateways, at)...)
 			}
 		}
 	}
 	return diags
 }
 
-func chooseGateway(n *spec.Network, s *state.Subnet, held []netip.Addr, at *hcl.Range) hcl.Diagnostics {
-	p := newPlot(*s)
+func chooseGateway(n *spec.Network, s *state.Subnet, p *plot, held []netip.Addr, at *hcl.Range) hcl.Diagnostics {
 	for _, ip := range held {
 		if p.free(ip) {
 			s.Gateway = ip

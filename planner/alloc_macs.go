@@ -31,7 +31,7 @@ func (w *wiring) allocateMACs() hcl.Diagnostics {
 		taken[at] = e
 	}
 	for _, e := range w.linked {
-		if !e.MAC.IsZero() {
+		if !e.MAC.IsZero() || w.of(e).ParentMAC {
 			continue
 		}
 		e.MAC = w.freeMAC(e, taken)

@@ -1,9 +1,12 @@
 package planner
 
 import (
+	"cmp"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/cnmctl/cnmctl/spec"
 	"github.com/cnmctl/cnmctl/state"
@@ -48,14 +51,15 @@ func (h *hostNames) generate(prefix string, digits int, stack string, block stat
 }
 
 // allocateDevices names the networks' own interfaces on the host: as written (in the
-// record or the driver's option "name"), as held, or "br-" and a hash like libnetwork's.
+// record or the driver's option "name"), as held, or a hash behind "br-" or what dummies of
+// the driver begin with, like libnetwork's.
 func (a *Allocator) allocateDevices(stack string, networks []*spec.Network, held Held) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	names := newHostNames(held.Facts)
 	owner := map[state.Address]*spec.Network{}
 	var unnamed []*spec.Network
 	for _, n := range networks {
-		if !a.traits[n.Driver].Device {
+		if !a.traits[n.Driver].Device && !a.onDummy(n) {
 			continue
 		}
 		if n.Device == "" {
@@ -74,13 +78,22 @@ func (a *Allocator) allocateDevices(stack string, networks []*spec.Network, held
 		names.take(n.Device, n.Mark.Address)
 	}
 	unnamed = keepNames(unnamed, names, func(n *spec.Network) (state.Address, *string, []string) {
-		return n.Mark.Address, &n.Device, held.Networks[n.Mark.Address].Devices
+		devices := held.Networks[n.Mark.Address].Devices
+		if prefix := a.traits[n.Driver].Dummy; prefix != "" { // else it was another driver's
+			devices = slices.DeleteFunc(slices.Clone(devices), func(name string) bool { return !strings.HasPrefix(name, prefix) })
+		}
+		return n.Mark.Address, &n.Device, devices
 	})
 	for _, n := range unnamed {
-		n.Device = names.generate("br-", 12, stack, n.Mark.Address)
+		n.Device = names.generate(cmp.Or(a.traits[n.Driver].Dummy, "br-"), 12, stack, n.Mark.Address)
 		names.take(n.Device, n.Mark.Address)
 	}
 	return diags
+}
+
+// onDummy reports that the network sits on an interface of its own that leads nowhere.
+func (a *Allocator) onDummy(n *spec.Network) bool {
+	return a.traits[n.Driver].Dummy != "" && option(n.Options, "parent") == ""
 }
 
 // allocateHostInterfaces names the host's ends of attached endpoints.

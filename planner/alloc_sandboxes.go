@@ -94,6 +94,7 @@ func (w *wiring) enterHost() hcl.Diagnostics {
 			case w.of(e).HostNamespace:
 				diags = append(diags, failure(e.At("sandbox"), "Two host endpoints in one sandbox", fmt.Sprintf(
 					"%s is the host's own namespace by %s (%s) already. Remove %s.", s.Mark.Address, entry.Mark.Address, line(&entry.Range), e.Mark.Address)))
+			case w.of(e).Dummy != "": // on the host's own wire, which has its way out already
 			case w.hasWayOut(e):
 				diags = append(diags, failure(e.At("network"), "Endpoint would take the host's default route", fmt.Sprintf(
 					"%s is the host's own namespace by %s (%s), and %s has a gateway, which would become the host's. The host reaches a network through its gateway address; remove %s, or make the network internal.",
@@ -107,5 +108,9 @@ func (w *wiring) enterHost() hcl.Diagnostics {
 // hasWayOut reports that the endpoint's network offers its sandbox a default route.
 func (w *wiring) hasWayOut(e *spec.Endpoint) bool {
 	n := w.network[e.Network]
-	return n != nil && !n.Internal && w.of(e).WayOut == "" && slices.ContainsFunc(n.Subnets, func(s state.Subnet) bool { return s.Gateway.IsValid() })
+	traits := w.of(e)
+	if n == nil || n.Internal || traits.WayOut != "" {
+		return false
+	}
+	return traits.Direct || slices.ContainsFunc(n.Subnets, func(s state.Subnet) bool { return s.Gateway.IsValid() })
 }

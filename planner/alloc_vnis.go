@@ -24,7 +24,7 @@ func (a *Allocator) allocateVNIs(networks []*spec.Network, held Held) hcl.Diagno
 	by := map[uint32]*spec.Network{}
 	var open []*spec.Network
 	for _, n := range networks {
-		if !a.traits[n.Driver].Tunnels {
+		if !a.traits[n.Driver].Of(n.Network).Tunnels {
 			continue
 		}
 		if n.VNIs == nil {

@@ -17,7 +17,7 @@ func (d *diff) conflict(n *node) *hcl.Diagnostic {
 	if adopted, ok := n.want.(state.Adopted); ok {
 		return d.adoption(n, adopted, foreign, taken)
 	}
-	if !taken {
+	if !taken || lends(n.want, foreign) {
 		return nil
 	}
 	return &hcl.Diagnostic{
@@ -29,14 +29,25 @@ func (d *diff) conflict(n *node) *hcl.Diagnostic {
 	}
 }
 
+// lends reports that what is there does as well: the VLAN sub-interface of nobody in
+// particular, which is made only where it is missing.
+func lends(want state.Object, foreign state.Foreign) bool {
+	l, ok := want.(state.Link)
+	return ok && l.Type == state.VLAN && foreign.Stack == ""
+}
+
 // wayOut says what a user can do about a name that is taken.
 func wayOut(want state.Object) string {
 	switch o := want.(type) {
 	case state.Namespace:
 		return fmt.Sprintf("remove it (ip netns del %s), or give the sandbox another name", o.Name)
 	case state.Link:
-		if o.Type == state.Bridge {
+		switch o.Type {
+		case state.Bridge:
 			return "remove or rename it, give the network another device, or build on it with adopt = true"
+		case state.VLAN:
+			return fmt.Sprintf("the other stack would take it away with its last endpoint; to share it, make it yourself (ip link add link %s name %s type vlan id %d) while neither stack has it",
+				o.On.Lower.Name, o.Name, o.On.VLAN)
 		}
 		return "remove or rename it, or choose another interface name"
 	case state.IPAddress:

@@ -53,6 +53,9 @@ func linkDetails(l state.Link) string {
 	if l.Type == state.VXLAN {
 		parts = append(parts, fmt.Sprintf("VNI %d, UDP port %d of %s", l.Tunnel.VNI, l.Tunnel.Port, l.Tunnel.Underlay))
 	}
+	if l.Stacked() {
+		parts = append(parts, stackedText(l)+"on "+l.On.Lower.Name)
+	}
 	if l.Master != "" {
 		parts = append(parts, "port of "+l.Master)
 	}
@@ -63,6 +66,17 @@ func linkDetails(l state.Link) string {
 		parts = append(parts, "mac "+l.MAC.String())
 	}
 	return strings.Join(parts, ", ")
+}
+
+// stackedText is how a link uses the one below, with a blank behind it.
+func stackedText(l state.Link) string {
+	switch {
+	case l.Type == state.VLAN:
+		return fmt.Sprintf("tag %d ", l.On.VLAN)
+	case l.On.Flag != "" && l.On.Flag != state.ModeBridge:
+		return l.On.Mode + " " + l.On.Flag + " "
+	}
+	return l.On.Mode + " "
 }
 
 // routeText is a route as ip-route(8) writes it.

@@ -99,7 +99,7 @@ func newDiff(live, want state.World, opts Options) *diff {
 	d.forgot = d.forgottenBlocks()
 	store := make([]node, 0, max(len(live), len(want)))
 	for k, o := range want {
-		if wanted(o, live[k]) {
+		if o = heir(o, want, live); wanted(o, live[k]) {
 			store = append(store, node{key: k, want: o, live: live[k], opTaking: -1, opMaking: -1, opUpdating: -1})
 			d.nodes[k] = &store[len(store)-1]
 		}

@@ -59,6 +59,10 @@ type Facts struct {
 	Links map[string]bool
 	// MTUs are those of the host's links, by name.
 	MTUs map[string]int
+	// Down are the host's links that are down; Ports are those that are ports, with what
+	// they are ports of.
+	Down  map[string]bool
+	Ports map[string]string
 	// VNIs are numbers that others have: other stacks' claims, and tunnels on this host.
 	VNIs map[uint32]bool
 }

@@ -34,10 +34,15 @@ func inKernel(live state.World) Held {
 }
 
 // addLink adds a link's name. A bridge is its network's device; of an endpoint's veth pair
-// the end in a sandbox is its interface, the one on the host the other.
+// the end in a sandbox is its interface, the one on the host the other. A VLAN's name is
+// written.
 func (h Held) addLink(l state.Link, live state.World) {
 	owner := l.Mark.Address
-	if l.Type != state.Veth {
+	switch l.Type {
+	case state.VLAN:
+		return
+	case state.Veth, state.Macvlan, state.IPvlan:
+	default:
 		n := h.Networks[owner]
 		if l.Type == state.VXLAN {
 			n.VNIs = append(n.VNIs, l.Tunnel.VNI)
@@ -62,6 +67,9 @@ func (h Held) addLink(l state.Link, live state.World) {
 // are the same endpoint's; a cable between two endpoints has none. Both may be on the host,
 // when the sandbox is the host: then it is the bridge's port.
 func isHostEnd(l state.Link, live state.World) bool {
+	if l.Type != state.Veth {
+		return false
+	}
 	peer, _ := live[state.LinkKey(l.Peer.Place, l.Peer.Name)].(state.Link)
 	if l.Place != state.Host && l.Master != "" {
 		return true // a port of a bridge in a namespace that carries a network

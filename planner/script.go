@@ -139,12 +139,13 @@ func (s *script) doom(op state.Op) {
 }
 
 // abroad deletes what would be gone some time after a namespace, and holds something up
-// until then: links in namespaces that stay, and tunnels, which have their VNI.
+// until then: links in namespaces that stay, tunnels, which have their VNI, and links on
+// others, which have their MAC or addresses there.
 func (s *script) abroad(op state.Op) {
 	for _, o := range op.Along {
 		l, ok := o.(state.Link)
 		ns, named := l.Place.Netns()
-		if ok && named && (l.Type == state.VXLAN || !s.gone[state.NamespaceKey(ns)]) {
+		if ok && named && (l.Type == state.VXLAN || l.Stacked() || !s.gone[state.NamespaceKey(ns)]) {
 			s.line("%s link del dev %s", ip(l.Place), shell(l.Name))
 		}
 	}

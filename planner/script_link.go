@@ -35,6 +35,8 @@ func (s *script) makeLink(l state.Link, along []state.Object) {
 		command = newTunnel(l)
 	case state.Bridge:
 		command += " forward_delay 0" // ports send at once
+	case state.Macvlan, state.IPvlan, state.VLAN:
+		command = newStacked(l)
 	}
 	if len(ends) == 2 {
 		command += " peer" + born(ends[1])
@@ -118,6 +120,9 @@ func (s *script) changeLink(from, to state.Link) {
 	if from.Tunnel.Local != to.Tunnel.Local || from.Tunnel.Learning != to.Tunnel.Learning {
 		s.line("%s link set dev %s type vxlan%s", ip(to.Place), shell(to.Name), tunnelSettings(to.Tunnel))
 	}
+	if from.On != to.On && to.Type != state.VLAN {
+		s.line("%s link set dev %s%s", ip(to.Place), shell(to.Name), stackedSettings(to))
+	}
 	if from.Tunnel.Checksums != to.Tunnel.Checksums {
 		s.offload(to)
 	}
@@ -157,6 +162,26 @@ func newTunnel(l state.Link) string {
 		command += " netns " + shell(ns)
 	}
 	return command + fmt.Sprintf(" type vxlan id %d dstport %d", l.Tunnel.VNI, l.Tunnel.Port) + tunnelSettings(l.Tunnel)
+}
+
+// newStacked makes a link on another one, in its namespace, by a command to where that is.
+func newStacked(l state.Link) string {
+	command := ip(l.On.Lower.Place) + " link add link " + shell(l.On.Lower.Name) + born(l)
+	if ns, ok := l.Place.Netns(); ok && l.Place != l.On.Lower.Place {
+		command += " netns " + shell(ns)
+	}
+	return command + stackedSettings(l)
+}
+
+// stackedSettings are what is particular to a link on another one.
+func stackedSettings(l state.Link) string {
+	switch l.Type {
+	case state.VLAN:
+		return fmt.Sprintf(" type vlan id %d", l.On.VLAN)
+	case state.IPvlan:
+		return " type ipvlan mode " + l.On.Mode + " " + l.On.Flag
+	}
+	return " type macvlan mode " + l.On.Mode
 }
 
 // tunnelSettings are what a VXLAN device can change.

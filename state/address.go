@@ -14,6 +14,9 @@ type IPAddress struct {
 	Mark Owner
 	// Loan: the link is not ours (an adopted bridge).
 	Loan bool
+	// Sole: the link is an ipvlan, and no two of those on one link may have the address. It is
+	// an order, not a property.
+	Sole bool `json:",omitempty"`
 }
 
 // AddressKey is the key of the address on the link.
@@ -35,12 +38,16 @@ func (a IPAddress) Inside() []Key { return insideOf(a.Place, a.Link) }
 
 // Holds is the connected route: a second link with the same one would lose it when the
 // first goes (fib_add_ifaddr ignores EEXIST). Link-local prefixes and loopback addresses
-// are each link's own.
+// are each link's own. What only one link may have is the address itself.
 func (a IPAddress) Holds() []string {
 	if a.Link == "lo" || a.Prefix.Addr().IsLinkLocalUnicast() && a.Prefix.Addr().Is6() {
 		return nil
 	}
-	return []string{string(a.Place) + " " + a.Prefix.Masked().String()}
+	names := []string{string(a.Place) + " " + a.Prefix.Masked().String()}
+	if a.Sole {
+		names = append(names, "ip "+a.Prefix.Addr().String())
+	}
+	return names
 }
 
 // Attrs is nothing: an address is its key.

@@ -11,6 +11,10 @@ const (
 	FeatureVXLAN    Feature = "vxlan"
 	FeatureNftables Feature = "nftables"
 	FeatureNAT      Feature = "nat"
+	FeatureMacvlan  Feature = "macvlan"
+	FeatureIPvlan   Feature = "ipvlan"
+	FeatureVLAN     Feature = "vlan"
+	FeatureDummy    Feature = "dummy"
 )
 
 // Features lists, in order and once each, what the wanted world's objects need of a kernel.

@@ -46,6 +46,8 @@ type Link struct {
 	Quiet bool `json:",omitempty"`
 	// Tunnel is what only a VXLAN device has.
 	Tunnel Tunnel `json:",omitzero"`
+	// On is what only a link has that sits on another one.
+	On Stacked `json:",omitzero"`
 	// Peer is the other end of a veth pair.
 	Peer End
 	// Second: the end of a veth pair that is born with its Peer.
@@ -74,8 +76,8 @@ func (l Link) Key() Key { return LinkKey(l.Place, l.Name) }
 // Owner is the block that asks for it.
 func (l Link) Owner() Owner { return l.Mark }
 
-// Needs are its namespace, its bridge, its guard, and for a veth the namespace of the
-// other end.
+// Needs are its namespace, its bridge, its guard, the link below, and for a veth the
+// namespace of the other end.
 func (l Link) Needs() []Key {
 	keys := insideOf(l.Place, "")
 	if l.Master != "" {
@@ -84,17 +86,24 @@ func (l Link) Needs() []Key {
 	if ns, ok := l.Peer.Place.Netns(); ok {
 		keys = append(keys, NamespaceKey(ns))
 	}
+	if l.Stacked() {
+		keys = append(keys, LinkKey(l.On.Lower.Place, l.On.Lower.Name))
+	}
 	if l.Guard != (Key{}) {
 		keys = append(keys, l.Guard)
 	}
 	return keys
 }
 
-// Inside are its namespace and, for a veth, its peer: the kernel deletes both ends.
+// Inside are its namespace, the link below and, for a veth, its peer: the kernel deletes
+// both ends, and all that sits on a link.
 func (l Link) Inside() []Key {
 	keys := insideOf(l.Place, "")
 	if l.Type == Veth && l.Peer != (End{}) {
 		keys = append(keys, LinkKey(l.Peer.Place, l.Peer.Name))
+	}
+	if l.Stacked() {
+		keys = append(keys, LinkKey(l.On.Lower.Place, l.On.Lower.Name))
 	}
 	return keys
 }
@@ -124,6 +133,9 @@ func (l Link) Attrs() []Attr {
 	}
 	if l.Type == VXLAN {
 		attrs = append(attrs, l.Tunnel.attrs()...)
+	}
+	if l.Stacked() {
+		attrs = append(attrs, l.stackedAttrs()...)
 	}
 	if l.Master != "" {
 		attrs = append(attrs, boolAttr("hairpin", l.Hairpin).quiet(), boolAttr("isolated", l.Isolated).quiet())

@@ -143,6 +143,10 @@ type Foreign struct {
 	What string
 	// Type is the link's type when K is a link, so that adopting it can be checked.
 	Type LinkType
+	// MTU is a link's, which those that sit on it take from it.
+	MTU int `json:",omitempty"`
+	// Stack is the stack that has made it, "" when none has.
+	Stack string `json:",omitempty"`
 }
 
 // Key, Owner, Needs, Inside and Attrs make Foreign an Object that manages nothing.

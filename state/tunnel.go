@@ -43,7 +43,8 @@ func (t Tunnel) attrs() []Attr {
 // Holds is a VXLAN device's number: the kernel has one device for a VNI and port of an
 // underlay (vxlan_vni_in_use), wherever the devices are. Of a pair that leads into another
 // namespace it is the MAC, which is there either behind the pair or behind a tunnel: what
-// comes from a MAC moves its forwarding entry (br_fdb_update), static or not.
+// comes from a MAC moves its forwarding entry (br_fdb_update), static or not. Of a link that
+// sits on another one it is its share of that.
 func (l Link) Holds() []string {
 	switch {
 	case l.Type == VXLAN:
@@ -51,6 +52,8 @@ func (l Link) Holds() []string {
 		return []string{"vxlan " + string(t.Underlay) + " " + strconv.FormatUint(uint64(t.VNI), 10) + " " + strconv.Itoa(int(t.Port))}
 	case l.Type == Veth && l.Peer.Place != "" && l.Peer.Place != Host:
 		return []string{macIn(l.Peer.Place, l.MAC)}
+	case l.Stacked():
+		return l.holdsBelow()
 	}
 	return nil
 }

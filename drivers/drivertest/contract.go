@@ -159,8 +159,8 @@ func checkPairs(t *testing.T, w state.World) {
 		if err := drivers.CheckInterfaceName(l.Name); err != nil {
 			t.Errorf("%s: %s", k, err)
 		}
-		if l.MAC.IsZero() {
-			t.Errorf("%s has no MAC: udev would give it one", k)
+		if l.MAC.IsZero() != l.BorrowsMAC() {
+			t.Errorf("%s has the MAC %q: without one of its own udev would give it one, and a borrowed one is not to be set", k, l.MAC)
 		}
 		if l.Master != "" && l.Place == state.Host && l.Guard == (state.Key{}) {
 			t.Errorf("%s is a port that comes up before its ruleset", k)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/cnmctl/cnmctl/drivers"
@@ -36,7 +37,7 @@ func (r *Records) Network(name, driver string, subnets []string, options ...stri
 	}
 	for _, cidr := range subnets {
 		s := state.Subnet{CIDR: netip.MustParsePrefix(cidr)}
-		if driver == "bridge" || driver == "overlay" {
+		if driver == "bridge" || driver == "overlay" || driver == "macvlan" || driver == "ipvlan" && !slices.Contains(options, `mode = "l3"`) {
 			s.Gateway = s.CIDR.Addr().Next()
 		}
 		n.Subnets = append(n.Subnets, s)
@@ -126,7 +127,7 @@ func (r *Records) Attach(network, sandbox string, edit ...func(e *state.Endpoint
 // address is the one with the number in the subnet; those of a cable count from 0.
 func address(s state.Subnet, number int) netip.Addr {
 	ip := s.CIDR.Addr()
-	if !s.Gateway.IsValid() {
+	if cable := s.CIDR.Addr().BitLen()-s.CIDR.Bits() <= 2; cable && !s.Gateway.IsValid() {
 		number -= 2
 	}
 	for range number {

@@ -103,16 +103,24 @@ func TestKernel(t *testing.T) {
 	maps.Copy(samples, nullSamples())
 	maps.Copy(samples, hostSamples())
 	maps.Copy(samples, overlaySamples())
+	maps.Copy(samples, macvlanSamples())
+	maps.Copy(samples, ipvlanSamples())
 	for name, r := range samples {
 		t.Run(name, func(t *testing.T) {
 			m := newMachine(t)
-			switch name {
-			case "adopt":
+			if m.lacks(name) {
+				return
+			}
+			switch {
+			case name == "adopt":
 				m.Run("ip", "link", "add", "br-front", "type", "bridge")
 				m.Run("ip", "link", "set", "br-front", "up")
 				t.Cleanup(func() { m.Run("ip", "link", "del", "br-front") })
-			case "host":
+			case name == "host":
 				m.Sh("ip link add uplink type bridge; ip addr add 10.9.0.2/24 dev uplink; ip link set uplink up")
+				t.Cleanup(func() { m.Run("ip", "link", "del", "uplink") })
+			case strings.Contains(name, "vlan"):
+				m.Sh("ip link add uplink type veth peer name far; ip link set uplink up; ip link set far up")
 				t.Cleanup(func() { m.Run("ip", "link", "del", "uplink") })
 			}
 			m.become(m.world(r))
@@ -125,6 +133,25 @@ func TestKernel(t *testing.T) {
 			m.clear()
 		})
 	}
+}
+
+// lacks reports that this kernel cannot carry the sample. Then what it says of that has to
+// name what to enable.
+func (m *machine) lacks(sample string) bool {
+	m.t.Helper()
+	var need []state.Feature
+	option := ""
+	for prefix, f := range map[string]state.Feature{"ipvlan": state.FeatureIPvlan, "macvlan-dummy": state.FeatureDummy, "macvlan-vlan": state.FeatureVLAN} {
+		if strings.HasPrefix(sample, prefix) {
+			need = append(need, f)
+			option = map[state.Feature]string{state.FeatureIPvlan: "CONFIG_IPVLAN", state.FeatureDummy: "CONFIG_DUMMY", state.FeatureVLAN: "CONFIG_VLAN_8021Q"}[f]
+		}
+	}
+	err := m.k.Probe(context.Background(), need)
+	if err != nil && !strings.Contains(err.Error(), option) {
+		m.t.Errorf("%s, which does not name %s", err, option)
+	}
+	return err != nil
 }
 
 // sortedElements is a listing with the elements of sets in order: nft lists them in that of

@@ -5,6 +5,8 @@ import (
 	"github.com/cnmctl/cnmctl/drivers"
 	"github.com/cnmctl/cnmctl/drivers/bridge"
 	"github.com/cnmctl/cnmctl/drivers/host"
+	"github.com/cnmctl/cnmctl/drivers/ipvlan"
+	"github.com/cnmctl/cnmctl/drivers/macvlan"
 	"github.com/cnmctl/cnmctl/drivers/null"
 	"github.com/cnmctl/cnmctl/drivers/overlay"
 	"github.com/cnmctl/cnmctl/drivers/ptp"
@@ -13,7 +15,7 @@ import (
 
 // All are the drivers, the default one first.
 func All() []drivers.Driver {
-	return []drivers.Driver{bridge.Driver{}, ptp.Driver{}, null.Driver{}, host.Driver{}, overlay.Driver{}}
+	return []drivers.Driver{bridge.Driver{}, ptp.Driver{}, null.Driver{}, host.Driver{}, overlay.Driver{}, macvlan.Driver{}, ipvlan.Driver{}}
 }
 
 // Schemas are what the language needs to know of them.

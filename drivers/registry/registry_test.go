@@ -11,6 +11,8 @@ import (
 	"github.com/cnmctl/cnmctl/drivers/bridge"
 	"github.com/cnmctl/cnmctl/drivers/drivertest"
 	"github.com/cnmctl/cnmctl/drivers/host"
+	"github.com/cnmctl/cnmctl/drivers/ipvlan"
+	"github.com/cnmctl/cnmctl/drivers/macvlan"
 	"github.com/cnmctl/cnmctl/drivers/null"
 	"github.com/cnmctl/cnmctl/drivers/overlay"
 	"github.com/cnmctl/cnmctl/drivers/ptp"
@@ -31,6 +33,8 @@ func TestContract(t *testing.T) {
 		{null.Driver{}, nullSamples()},
 		{host.Driver{}, hostSamples()},
 		{overlay.Driver{}, overlaySamples()},
+		{macvlan.Driver{}, macvlanSamples()},
+		{ipvlan.Driver{}, ipvlanSamples()},
 	} {
 		t.Run(c.driver.Schema().Name, func(t *testing.T) {
 			drivertest.Contract(t, c.driver, registry.All(), c.samples)
@@ -46,6 +50,8 @@ func TestWorlds(t *testing.T) {
 	maps.Copy(samples, nullSamples())
 	maps.Copy(samples, hostSamples())
 	maps.Copy(samples, overlaySamples())
+	maps.Copy(samples, macvlanSamples())
+	maps.Copy(samples, ipvlanSamples())
 	for name, r := range samples {
 		t.Run(name, func(t *testing.T) {
 			w, err := r.World(registry.All())

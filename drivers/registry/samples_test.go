@@ -131,4 +131,42 @@ func overlaySamples() map[string]*Records {
 	}
 }
 
+func noMAC(e *state.Endpoint) { e.MAC = state.MAC{} }
+
+func device(name string) func(n *state.Network) {
+	return func(n *state.Network) { n.Device = name }
+}
+
+// macvlanSamples are networks on an interface, on a VLAN of it that two share, and on none.
+func macvlanSamples() map[string]*Records {
+	return map[string]*Records{
+		"macvlan":         pair(records().Network("lan", "macvlan", dual, `parent = "uplink"`), "lan"),
+		"macvlan-private": pair(records().Network("lan", "macvlan", four, `parent = "uplink"`, `mode = "private"`).Change(func(n *state.Network) { n.MTU = 1400 }), "lan"),
+		"macvlan-passthru": records().Network("lan", "macvlan", four, `parent = "uplink"`, `mode = "passthru"`).
+			Sandbox("w0").Attach("lan", "w0", noMAC),
+		"macvlan-vlan": records().Network("lan", "macvlan", four, `parent = "uplink.10"`).
+			Network("tan", "macvlan", []string{"10.2.0.0/24"}, `parent = "uplink.10"`, `mode = "vepa"`).
+			Sandbox("w0").Sandbox("w1").Attach("lan", "w0").Attach("tan", "w1"),
+		"macvlan-dummy":    pair(records().Network("lan", "macvlan", four).Change(internal).Change(device("dm-lan")), "lan"),
+		"macvlan-unused":   records().Network("lan", "macvlan", four, `parent = "uplink.10"`),
+		"macvlan-internal": pair(records().Network("lan", "macvlan", dual, `parent = "uplink"`).Change(internal), "lan"),
+		"macvlan-host": pair(records().Network("lan", "macvlan", four, `parent = "uplink"`), "lan").
+			Network("node", "host", nil).Sandbox("node", hostNamespace).Attach("node", "node").
+			Attach("lan", "node", func(e *state.Endpoint) { e.Interface = "lan0" }),
+	}
+}
+
+func ipvlanSamples() map[string]*Records {
+	pair := func(r *Records) *Records {
+		return r.Sandbox("w0").Sandbox("w1").Attach("lan", "w0", noMAC).Attach("lan", "w1", noMAC)
+	}
+	return map[string]*Records{
+		"ipvlan":         pair(records().Network("lan", "ipvlan", dual, `parent = "uplink"`)),
+		"ipvlan-l3":      pair(records().Network("lan", "ipvlan", dual, `parent = "uplink"`, `mode = "l3"`)),
+		"ipvlan-l3s":     pair(records().Network("lan", "ipvlan", four, `parent = "uplink"`, `mode = "l3s"`, `flag = "vepa"`)),
+		"ipvlan-private": pair(records().Network("lan", "ipvlan", four, `parent = "uplink.10"`, `flag = "private"`)),
+		"ipvlan-dummy":   pair(records().Network("lan", "ipvlan", four).Change(device("di-lan")).Change(internal)),
+	}
+}
+
 func implied(e *state.Endpoint) { e.Implied = true }

@@ -63,7 +63,7 @@ func parseAddress(b []byte) ipAddress {
 // object is the address as an object, nil for one that is the kernel's own or on a link
 // that is not ours and without our mark.
 func (a ipAddress) object(p state.Place, on *held, stack string) state.Object {
-	o := state.IPAddress{Place: p, Link: on.name(a.index), Prefix: a.prefix, Mark: on.owner(a.index)}
+	o := state.IPAddress{Place: p, Link: on.name(a.index), Prefix: a.prefix, Mark: on.owner(a.index), Sole: on.sole(a.index)}
 	switch {
 	case o.Link == "lo" && (a.prefix == ownLoopback4 || a.prefix == ownLoopback6):
 		return nil // the kernel gives them to lo when it comes up, IPv4 without a protocol

@@ -34,7 +34,7 @@ func waitingFor(made []*making) (names []string) {
 	seen := map[string]bool{}
 	for _, m := range made {
 		name := m.link.Master
-		if name == "" && m.link.Type == state.Veth {
+		if name == "" && (m.link.Type == state.Veth || m.link.Stacked()) {
 			name = m.link.Name // after one that is postponed, once more
 		}
 		if name != "" && !seen[name] {

@@ -119,6 +119,11 @@ const portTaken = "another program of this host has the UDP port of a tunnel: st
 // hint is what to do about a failure, "" when that is not known.
 func hint(op state.Op, err error) string {
 	kind := op.Key.Kind
+	if l, ok := op.After.(state.Link); ok && l.Stacked() {
+		if hint := hintStacked(l, err); hint != "" {
+			return hint
+		}
+	}
 	switch {
 	case isAny(err, unix.EPERM, unix.EACCES):
 		return "run cnmctl as root (it needs CAP_NET_ADMIN and CAP_SYS_ADMIN)"

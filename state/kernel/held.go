@@ -48,6 +48,12 @@ func (h *held) ours(index int32) bool {
 	return l != nil && l.ours
 }
 
+// sole reports that no other link on the one below may have an address of the link.
+func (h *held) sole(index int32) bool {
+	l := h.link(index)
+	return l != nil && l.kind == state.IPvlan
+}
+
 // owner is who an object on the link belongs to.
 func (h *held) owner(index int32) state.Owner {
 	if l := h.link(index); l != nil && l.ours {

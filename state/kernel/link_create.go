@@ -91,20 +91,26 @@ func (r *run) hostLast(places []state.Place) []state.Place {
 
 // bear makes the links, the outer ends' place by place, and lists the ops that were tried.
 func (r *run) bear(ops []int, n *nursery) (tried []int, err error) {
-	isTunnel := func(i int) bool { l, _ := r.wave[i].After.(state.Link); return l.Type == state.VXLAN }
+	fromAfar := map[int]func(int, *nursery) error{}
 	for _, i := range ops {
-		if !isTunnel(i) {
+		l, _ := r.wave[i].After.(state.Link)
+		switch {
+		case l.Type == state.VXLAN:
+			fromAfar[i] = r.bearTunnel
+		case l.Stacked():
+			fromAfar[i] = r.bearStacked
+		default:
 			continue
 		}
 		if err := r.ctx.Err(); err != nil {
 			return tried, err
 		}
 		tried = append(tried, i)
-		if err := r.bearTunnel(i, n); err != nil || r.failing(n) {
+		if err := fromAfar[i](i, n); err != nil || r.failing(n) {
 			return tried, err
 		}
 	}
-	places, in := r.byPlace(slices.DeleteFunc(slices.Clone(ops), isTunnel))
+	places, in := r.byPlace(slices.DeleteFunc(slices.Clone(ops), func(i int) bool { return fromAfar[i] != nil }))
 	for _, p := range places {
 		open, err := r.at(p)
 		if err != nil {
@@ -177,6 +183,9 @@ func (r *run) birthRequest(b *batch, open *place, i int) (fd int, err error) {
 	switch l.Type {
 	case state.Bridge:
 		newBridge(b, l, first.group())
+		return -1, nil
+	case state.Dummy:
+		newDummy(b, l, first.group())
 		return -1, nil
 	case state.Veth:
 	default:

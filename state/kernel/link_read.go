@@ -19,8 +19,8 @@ const (
 // link is what a dump says of one interface.
 type link struct {
 	index, master int32
-	peer          int32 // IFLA_LINK: for a veth, the number of the other end
-	netnsid       int32 // of the other end's namespace; -1: this one
+	peer          int32 // IFLA_LINK: the number of a veth's other end, or of the link below
+	netnsid       int32 // of the namespace that it is in; -1: this one
 	name, alias   string
 	kind          state.LinkType
 	group         uint32
@@ -32,6 +32,7 @@ type link struct {
 	isolated      bool
 	quiet         bool
 	tunnel        state.Tunnel
+	on            state.Stacked
 
 	// Whose it is, see held.sort.
 	owner state.Owner
@@ -102,8 +103,11 @@ func (l *link) parseInfo(b []byte) {
 		case unix.IFLA_INFO_KIND:
 			l.kind = linkType(data)
 		case unix.IFLA_INFO_DATA:
-			if l.kind == state.VXLAN { // which is said before
+			switch { // the kind is said before
+			case l.kind == state.VXLAN:
 				l.parseTunnel(data)
+			case stacked(l.kind):
+				l.parseStacked(data)
 			}
 		case unix.IFLA_INFO_SLAVE_DATA:
 			l.parsePort(data)
@@ -179,7 +183,8 @@ func ownGroup(group uint32, stack string) bool {
 // group of passage was being made or deleted by a run that was cut short.
 func (l *link) object(p state.Place, on *held, stack string) state.Object {
 	if !l.ours {
-		return state.Foreign{K: state.LinkKey(p, l.name), What: l.foreign(), Type: l.kind}
+		owner, _ := state.ParseMark(l.alias)
+		return state.Foreign{K: state.LinkKey(p, l.name), What: l.foreign(), Type: l.kind, MTU: l.mtu, Stack: owner.Stack}
 	}
 	o := state.Link{
 		Place: p, Name: l.name, Mark: l.owner, Type: l.kind, MTU: l.mtu, MAC: l.mac, Up: l.up, NoIPv6: l.noIPv6,
@@ -191,6 +196,9 @@ func (l *link) object(p state.Place, on *held, stack string) state.Object {
 	}
 	if l.kind == state.VXLAN {
 		o.Tunnel = l.tunnel
+	}
+	if stacked(l.kind) {
+		o.On = l.on
 	}
 	return o
 }

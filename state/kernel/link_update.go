@@ -45,6 +45,9 @@ func (r *run) updateLink(before, after state.Link) error {
 	if after.Type == state.VXLAN && (all || before.Tunnel.Local != after.Tunnel.Local || before.Tunnel.Learning != after.Tunnel.Learning) {
 		changeTunnel(b, after)
 	}
+	if after.Stacked() && (all || before.On != after.On) && after.Type != state.VLAN {
+		changeStacked(b, after)
+	}
 	if err := open.conn.one(r.ctx, b); err != nil {
 		return err
 	}

@@ -56,6 +56,8 @@ func (m *message) text(typ uint16, s string) {
 
 func (m *message) u8(typ uint16, v uint8) { m.attr(typ, []byte{v}) }
 
+func (m *message) u16(typ uint16, v uint16) { m.attr(typ, native.AppendUint16(nil, v)) }
+
 func (m *message) u32(typ uint16, v uint32) {
 	m.attr(typ, native.AppendUint32(nil, v))
 }

@@ -20,15 +20,19 @@ type end struct {
 	index int32
 }
 
-// hasRemotePeer reports that a veth pair or a tunnel leads out of the namespace.
+// hasRemotePeer reports that a veth pair, a tunnel or a link on another one leads out of the
+// namespace.
 func hasRemotePeer(links []link) bool {
 	for i := range links {
-		if links[i].netnsid >= 0 && (links[i].kind == state.Veth || links[i].kind == state.VXLAN) {
+		if links[i].netnsid >= 0 && leadsOn(links[i].kind) {
 			return true
 		}
 	}
 	return false
 }
+
+// leadsOn reports a type whose links have another end, or one below, in some namespace.
+func leadsOn(t state.LinkType) bool { return t == state.Veth || t == state.VXLAN || stacked(t) }
 
 // nsid is the number that the socket's namespace has for the one in fd. Namespaces without
 // a number get one if need be, as the kernel itself does whenever it has to name one in a
@@ -131,7 +135,7 @@ func (m *matchmaker) pair(r *reading) error {
 	var numbers map[int32]int32 // asked for once, if at all
 	for i := range r.on.links {
 		l := &r.on.links[i]
-		if l.kind != state.Veth && l.kind != state.VXLAN || m.peers[end{r, l.index}] != (state.End{}) {
+		if !leadsOn(l.kind) || m.peers[end{r, l.index}] != (state.End{}) {
 			continue
 		}
 		if r != m.host && l.netnsid >= 0 && r.nsid >= 0 && numbers == nil {
@@ -140,8 +144,12 @@ func (m *matchmaker) pair(r *reading) error {
 				return err
 			}
 		}
-		if l.kind == state.VXLAN {
+		switch {
+		case l.kind == state.VXLAN:
 			l.tunnel.Underlay = m.underlay(r, l, numbers)
+			continue
+		case stacked(l.kind):
+			l.on.Lower = m.below(r, l, numbers)
 			continue
 		}
 		m.join(r, l, m.otherSide(r, l, numbers))

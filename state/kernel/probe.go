@@ -19,6 +19,10 @@ var option = map[state.Feature]string{
 	state.FeatureVXLAN:    "CONFIG_VXLAN",
 	state.FeatureNftables: "CONFIG_NF_TABLES and CONFIG_NF_TABLES_INET",
 	state.FeatureNAT:      "CONFIG_NFT_NAT and CONFIG_NFT_MASQ",
+	state.FeatureMacvlan:  "CONFIG_MACVLAN",
+	state.FeatureIPvlan:   "CONFIG_IPVLAN",
+	state.FeatureVLAN:     "CONFIG_VLAN_8021Q",
+	state.FeatureDummy:    "CONFIG_DUMMY",
 }
 
 // MissingError names features that the kernel lacks.
@@ -86,6 +90,15 @@ func (k *Kernel) try(ctx context.Context, f state.Feature) error {
 	case state.VXLAN:
 		l.Tunnel = state.Tunnel{VNI: 1, Port: state.VXLANPort}
 		newVXLAN(b, l, 0, -1)
+	case state.Dummy:
+		newDummy(b, l, 0)
+	case state.Macvlan, state.IPvlan, state.VLAN:
+		// On no link, which is invalid to a kernel that knows the type.
+		newStacked(b, l, 0, 0, -1)
+		if err := c.one(ctx, b); !isAny(err, unix.EINVAL, unix.ENODEV) {
+			return err
+		}
+		return nil
 	default:
 		return fmt.Errorf("%q is not a feature that can be tried: %w", f, errors.ErrUnsupported)
 	}

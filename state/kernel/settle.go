@@ -67,8 +67,9 @@ func (r *run) watchDoomed(ops []int) error {
 }
 
 // deleteAbroad deletes at once what the kernel would take its time for, and nobody could
-// wait for: links in namespaces that stay, whose other ends go; and tunnels, which hold
-// their VNI in another namespace until they are gone.
+// wait for: links in namespaces that stay, whose other ends go; and those that hold
+// something in another namespace until they are gone, tunnels their VNI, and links on
+// others the MAC or the addresses that they have there.
 func (r *run) deleteAbroad(ops []int) error {
 	dying := map[state.Place]bool{}
 	for _, i := range ops {
@@ -79,7 +80,7 @@ func (r *run) deleteAbroad(ops []int) error {
 	for _, i := range ops {
 		for _, o := range r.wave[i].Along {
 			l, ok := o.(state.Link)
-			if !ok || l.Place == state.Host || dying[l.Place] && l.Type != state.VXLAN {
+			if !ok || l.Place == state.Host || dying[l.Place] && l.Type != state.VXLAN && !l.Stacked() {
 				continue
 			}
 			if names[l.Place] == nil {

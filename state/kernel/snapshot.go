@@ -37,6 +37,10 @@ type Live struct {
 	Links map[string]bool
 	// MTUs are those of the host's interfaces, by name.
 	MTUs map[string]int
+	// Down are the host's interfaces that are down; Ports are those that are ports of a
+	// bridge, bond or the like, with its name.
+	Down  map[string]bool
+	Ports map[string]string
 	// VNIs are the numbers of tunnels that are not the stack's, here and in the namespaces
 	// that have a name.
 	VNIs map[uint32]bool
@@ -65,6 +69,7 @@ func (k *Kernel) Snapshot(ctx context.Context) (*Live, error) {
 	live := &Live{
 		World: make(state.World, 16*len(names)), HostAddresses: map[netip.Addr]string{},
 		Links: map[string]bool{}, MTUs: map[string]int{}, VNIs: map[uint32]bool{},
+		Down: map[string]bool{}, Ports: map[string]string{},
 	}
 	k.strangers.reset()
 	host := &reading{place: state.Host, nsid: -1, conn: k.places[state.Host].conn}
@@ -159,8 +164,11 @@ func (k *Kernel) gather(ctx context.Context, live *Live, host *reading, spaces [
 		}
 	}
 	for i := range host.on.links {
-		live.Links[host.on.links[i].name] = true
-		live.MTUs[host.on.links[i].name] = host.on.links[i].mtu
+		l := &host.on.links[i]
+		live.Links[l.name], live.MTUs[l.name], live.Down[l.name] = true, l.mtu, !l.up
+		if l.master != 0 {
+			live.Ports[l.name] = host.on.name(l.master)
+		}
 	}
 	k.strangers.note(host.on.links, true)
 	live.VNIs = k.strangers.vnis
