@@ -34,9 +34,11 @@ type Agent struct {
 	// change silently); 0 is DefaultResync.
 	Resync time.Duration
 
-	// records are those read last; known: nothing says that there are others by now.
-	records Records
-	known   bool
+	// follower reads the records; records are those read last; known: nothing says that
+	// there are others by now.
+	follower state.Follower
+	records  Records
+	known    bool
 	// past is what the last pass that ended well wanted.
 	past state.World
 	// reports are for the reporter, which does not keep anybody waiting.
@@ -54,19 +56,20 @@ const calm = 50 * time.Millisecond
 
 // Run keeps the host converged until ctx ends.
 func (a *Agent) Run(ctx context.Context) error {
-	revisions := make(chan state.Revision, 1)
+	a.follower = a.Host.Follow(a.Store)
+	news := make(chan state.News, 1)
 	a.reports = make(chan report, 1)
 	var others sync.WaitGroup
-	others.Go(func() { a.watch(ctx, revisions) })
+	others.Go(func() { a.watch(ctx, news) })
 	others.Go(func() { a.attend(ctx) })
 	others.Go(func() { a.tell(ctx) })
-	a.loop(ctx, revisions)
+	a.loop(ctx, news)
 	others.Wait()
 	return nil
 }
 
 // loop makes a pass at first, and then at each reason for one.
-func (a *Agent) loop(ctx context.Context, revisions <-chan state.Revision) {
+func (a *Agent) loop(ctx context.Context, news <-chan state.News) {
 	failures := 0
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -75,8 +78,9 @@ func (a *Agent) loop(ctx context.Context, revisions <-chan state.Revision) {
 		select {
 		case <-ctx.Done():
 			return
-		case r := <-revisions:
-			if a.known && r == a.records.Revision && failures == 0 {
+		case n := <-news:
+			if !a.follower.Hear(n) && a.known && failures == 0 {
+				a.skip(n.Revision)
 				continue
 			}
 			a.known, cause = false, "records"
@@ -96,6 +100,17 @@ func (a *Agent) loop(ctx context.Context, revisions <-chan state.Revision) {
 		}
 		timer.Reset(a.next(failures))
 	}
+}
+
+// skip goes on to a revision that changes nothing for the host.
+func (a *Agent) skip(r state.Revision) {
+	if r == a.records.Revision {
+		return
+	}
+	a.records.Revision = r
+	a.Metrics.skipped(r)
+	a.Log.Debug("not concerned", "revision", r.Serial)
+	a.report(nil, false)
 }
 
 // next is when to look again without being told to.
@@ -141,25 +156,37 @@ func (a *Agent) pass(ctx context.Context, cause string) error {
 	if err == nil {
 		a.once.Do(a.Ready)
 	}
-	a.report(err)
+	a.report(err, true)
 	return err
 }
 
 // glance is how long the agent waits for the word that its records are still the last.
 const glance = time.Second
 
-// outdated reports that there are other records than those known, which the agent has yet
-// to be told of: then what looks like drift may be what an apply on this host has just made
-// of them. Of a store that does not answer nothing new is to be expected.
-func (a *Agent) outdated(ctx context.Context) bool {
-	ctx, cancel := context.WithTimeout(ctx, glance)
-	defer cancel()
-	now, err := a.Store.Revision(ctx)
-	return err == nil && now != a.records.Revision
+// refresh makes sure of the records. Even if the agent was told of no others there may be
+// some: then what looks like drift may be what an apply on this host has just made of them.
+// Of a store that does not answer nothing new is to be expected.
+func (a *Agent) refresh(ctx context.Context) error {
+	a.Metrics.read()
+	asking := ctx
+	if a.known {
+		var cancel context.CancelFunc
+		asking, cancel = context.WithTimeout(ctx, glance)
+		defer cancel()
+	}
+	r, err := a.read(asking, a.Store, a.follower)
+	switch {
+	case err == nil:
+		a.records, a.known = r, true
+	case a.records.World == nil:
+		return err
+	case !a.known:
+		a.Log.Warn("reading the records; going on with those of before", "error", err)
+	}
+	return ctx.Err()
 }
 
-// converge reads the records if there may be others than those known, and makes the host's
-// share of them. It says how many operations it took to repair what others had changed.
+// converge makes the host's share of the records. It says how many operations it took to repair what others had changed.
 func (a *Agent) converge(ctx context.Context) (drift int, err error) {
 	m, done, err := a.Open(ctx)
 	if err != nil {
@@ -167,20 +194,8 @@ func (a *Agent) converge(ctx context.Context) (drift int, err error) {
 	}
 	defer done()
 	was := a.records.Revision
-	a.known = a.known && !a.outdated(ctx)
-	if !a.known {
-		a.Metrics.read()
-		r, err := a.ReadRecords(ctx, a.Store)
-		switch {
-		case err == nil:
-			a.records = r
-		case a.records.World == nil:
-			return 0, err
-		default:
-			a.Log.Warn("reading the records; going on with those of before", "error", err)
-			defer func() { a.known = false }()
-		}
-		a.known = true
+	if err := a.refresh(ctx); err != nil {
+		return 0, err
 	}
 	p, err := a.Look(ctx, a.records, m, a.past)
 	if err != nil {

@@ -2,6 +2,7 @@ package agent_test
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"strings"
@@ -231,12 +232,12 @@ func TestAgentDoesNotFollowALostStore(t *testing.T) {
 // deaf is a store that tells of no change by itself.
 type deaf struct{ state.Cluster }
 
-func (deaf) Await(ctx context.Context, known state.Revision) (state.Revision, error) {
+func (d deaf) Await(ctx context.Context, known state.Revision) (state.News, error) {
 	if known.Index == 0 {
-		return state.Revision{Index: 1}, nil
+		return d.Latest(ctx)
 	}
 	<-ctx.Done()
-	return state.Revision{}, ctx.Err()
+	return state.News{}, ctx.Err()
 }
 
 // What an apply on this host makes of new records is no drift, although the kernel tells
@@ -264,5 +265,54 @@ func TestAgentLeavesWhatAnApplyMade(t *testing.T) {
 	})
 	if text := f.log.String(); strings.Contains(text, "action=delete") || !f.has("shop-more") {
 		t.Errorf("took what an apply made for drift:\n%s", text)
+	}
+}
+
+// What concerns other hosts makes no work, and nobody waits for it.
+func TestAgentIsNotConcerned(t *testing.T) {
+	f := newFixture(t)
+	other := state.HostRecord{Mark: state.Owner{Stack: "shop", Address: "host.a"}, Name: "a", VTEP: addr("10.99.0.10")}
+	f.write(state.Create, other)
+	f.write(state.Create, box("db", "b"))
+	f.start()
+	f.until("db is reported", func() bool { return f.has("shop-db") && len(f.statuses()) == 1 })
+	f.until("the host is registered", func() bool {
+		hosts, err := f.store.Hosts(context.Background())
+		return err == nil && len(hosts) == 2
+	})
+	metric := func(name string) string {
+		var text strings.Builder
+		if _, err := f.metrics.WriteTo(&text); err != nil {
+			t.Fatal(err)
+		}
+		_, rest, _ := strings.Cut(text.String(), "\n"+name+" ")
+		value, _, _ := strings.Cut(rest, "\n")
+		return value
+	}
+	reached := func() bool {
+		now, err := f.store.Revision(context.Background())
+		return err == nil && metric("cnmctl_converged_revision") == fmt.Sprint(now.Serial)
+	}
+	f.until("all of that is followed, and said", func() bool { return reached() && f.statuses()[0].Serial == 3 })
+	passes, reads, said := metric("cnmctl_passes_total"), metric("cnmctl_store_reads_total"), f.statuses()
+	for _, name := range []string{"web", "app", "ads"} {
+		f.write(state.Create, box(name, "a"))
+		f.until("the revision is heard of", reached)
+	}
+	if now := metric("cnmctl_passes_total"); now != passes {
+		t.Errorf("%s passes, and %s before what does not concern the host", now, passes)
+	}
+	if now := metric("cnmctl_store_reads_total"); now != reads {
+		t.Errorf("%s reads, and %s before what does not concern the host", now, reads)
+	}
+	if now := f.statuses(); now[0] != said[0] {
+		t.Errorf("said %+v after %+v", now, said)
+	}
+	goal, err := agent.Host{Stack: "shop", Name: "a", Drivers: registry.All()}.Goal(context.Background(), f.store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !goal.Caught("b", f.statuses()) || goal.Caught("a", []state.Status{{Host: "a", Revision: said[0].Revision}}) {
+		t.Error("whoever waits takes the one for the other")
 	}
 }

@@ -25,3 +25,25 @@ func Pause(failures int, random func(time.Duration) time.Duration) time.Duration
 }
 
 func pauseAfter(failures int) time.Duration { return Pause(failures, rand.N[time.Duration]) }
+
+// sometime is when to tell what nobody waits for.
+func sometime() time.Duration { return leisure/2 + rand.N(leisure) }
+
+const leisure = 30 * time.Second
+
+// pace lets some go at once, and then one each interval.
+type pace struct {
+	interval time.Duration
+	burst    int
+	// paid is until when those that went have been paid for.
+	paid time.Time
+}
+
+// wait is how long the next one has to wait, and counts it.
+func (p *pace) wait(now time.Time) time.Duration {
+	if p.paid.Before(now) {
+		p.paid = now
+	}
+	p.paid = p.paid.Add(p.interval)
+	return max(0, p.paid.Sub(now)-time.Duration(p.burst)*p.interval)
+}

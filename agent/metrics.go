@@ -64,6 +64,13 @@ func (m *Metrics) passed(r state.Revision, took time.Duration, drift int, err er
 	m.revision, m.last = r, time.Now()
 }
 
+// skipped notes a revision that the host has converged to without a pass.
+func (m *Metrics) skipped(r state.Revision) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.revision = r
+}
+
 func (m *Metrics) read() {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -29,21 +29,28 @@ type Machine interface {
 	Raise(context.Context) error
 }
 
-// ReadRecords reads what the store says. The revision is read first, so that what is read
-// then is at least as new.
+// ReadRecords reads what the store says that concerns the host.
 func (h Host) ReadRecords(ctx context.Context, store state.RecordStore) (r Records, err error) {
-	cluster, shared := store.(state.Cluster)
-	if shared {
-		if r.Revision, err = cluster.Revision(ctx); err != nil {
-			return r, err
-		}
+	if cluster, shared := store.(state.Cluster); shared {
+		return h.read(ctx, cluster, h.Follow(cluster))
 	}
-	if r.World, err = store.Snapshot(ctx); err != nil || !shared || holdsBlocks(r.World) {
+	r.World, err = store.Snapshot(ctx)
+	r.Alive = holdsBlocks(r.World)
+	return r, err
+}
+
+// Follow begins to read what of a cluster's records concerns the host.
+func (h Host) Follow(c state.Cluster) state.Follower { return c.Follow(h.Name, h.global) }
+
+// read reads what the follower has not read yet.
+func (h Host) read(ctx context.Context, c state.Cluster, f state.Follower) (r Records, err error) {
+	share, err := f.Read(ctx)
+	if err != nil {
 		return r, err
 	}
-	all, _, err := cluster.Statuses(ctx, 0)
-	for _, s := range all {
-		r.Reported = r.Reported || s.Host == h.Name
+	r = Records{World: share.World, Revision: share.Revision, Alive: share.Alive}
+	if !r.Alive {
+		_, r.Reported, err = c.Said(ctx, h.Name)
 	}
 	return r, err
 }

@@ -54,16 +54,17 @@ func TestLookRefusesALostStore(t *testing.T) {
 }
 
 func TestCaught(t *testing.T) {
-	full := agent.Records{World: state.World{}, Revision: state.Revision{Serial: 3, Index: 30}}
-	full.World.Add(box("web", "a"), box("db", "b"), box("free", ""))
-	gone := agent.Records{}
+	world := state.World{}
+	world.Add(box("web", "a"), box("db", "b"), box("free", ""))
+	full := agent.Host{}.GoalOf(nil, world, state.News{Revision: state.Revision{Serial: 3, Index: 30}})
+	gone := agent.Host{}.GoalOf(nil, nil, state.News{})
 	status := func(index uint64, text string) []state.Status {
 		return []state.Status{{Host: "b", Revision: state.Revision{Index: index}, Error: text}}
 	}
 	for name, c := range map[string]struct {
-		records agent.Records
-		said    []state.Status
-		want    bool
+		goal *agent.Goal
+		said []state.Status
+		want bool
 	}{
 		"unheard of":        {full, nil, false},
 		"behind":            {full, status(29, ""), false},
@@ -73,12 +74,12 @@ func TestCaught(t *testing.T) {
 		"gone and silent":   {gone, nil, true},
 		"gone and still up": {gone, status(30, ""), false},
 	} {
-		if got := agent.Caught(c.records, "b", c.said); got != c.want {
+		if got := c.goal.Caught("b", c.said); got != c.want {
 			t.Errorf("%s: %v", name, got)
 		}
 	}
 	said := []state.Status{{Host: "old"}, {Host: "b"}}
-	if got, want := agent.Concerned(full.World, said), []string{"a", "b", "old"}; !slices.Equal(got, want) {
+	if got, want := full.Hosts(said), []string{"a", "b", "old"}; !slices.Equal(got, want) {
 		t.Errorf("concerned are %v, want %v", got, want)
 	}
 }

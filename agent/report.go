@@ -3,7 +3,6 @@ package agent
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/cnmctl/cnmctl/state"
@@ -12,7 +11,7 @@ import (
 // Report tells the cluster how converging to the records went. A host that has nothing left
 // of a stack that is gone has nothing to say.
 func (h Host) Report(ctx context.Context, c state.Cluster, r Records, failure error) error {
-	if failure == nil && !holdsBlocks(r.World) {
+	if failure == nil && !r.Alive {
 		return c.Retract(ctx, h.Name)
 	}
 	s := state.Status{Host: h.Name, Revision: r.Revision, When: time.Now().UTC().Truncate(time.Millisecond)}
@@ -25,8 +24,7 @@ func (h Host) Report(ctx context.Context, c state.Cluster, r Records, failure er
 // Introduce shows that the host knows the store, although it has not converged to all that
 // is there.
 func (h Host) Introduce(ctx context.Context, c state.Cluster) error {
-	all, _, err := c.Statuses(ctx, 0)
-	if err != nil || slices.ContainsFunc(all, func(s state.Status) bool { return s.Host == h.Name }) {
+	if _, known, err := c.Said(ctx, h.Name); err != nil || known {
 		return err
 	}
 	return c.Report(ctx, state.Status{Host: h.Name, When: time.Now().UTC().Truncate(time.Millisecond)})
@@ -36,6 +34,8 @@ func (h Host) Introduce(ctx context.Context, c state.Cluster) error {
 type report struct {
 	records Records
 	failure string
+	// urgent: somebody may wait for it.
+	urgent bool
 }
 
 // same reports that there is nothing new in the other report.
@@ -45,9 +45,9 @@ func (r report) same(other report) bool {
 
 // report hands what is new about the host to the reporter. That of a store which has lost
 // its data would say that the host has known this one before.
-func (a *Agent) report(failure error) {
+func (a *Agent) report(failure error, urgent bool) {
 	var lost *LostError
-	r := report{records: a.records}
+	r := report{records: a.records, urgent: urgent}
 	if failure != nil {
 		r.failure = failure.Error()
 	}
@@ -56,13 +56,15 @@ func (a *Agent) report(failure error) {
 	}
 	a.last = r
 	select {
-	case <-a.reports: // it is outdated
+	case old := <-a.reports: // it is outdated
+		r.urgent = r.urgent || old.urgent
 	default:
 	}
 	a.reports <- r
 }
 
-// tell tells the cluster of the latest report, until it is told.
+// tell tells the cluster of the latest report, until it is told. That the host is not
+// concerned by a revision is told with others: a thousand hosts are not concerned by most.
 func (a *Agent) tell(ctx context.Context) {
 	var r report
 	failures := 0
@@ -72,6 +74,12 @@ func (a *Agent) tell(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case r = <-a.reports:
+			if !r.urgent {
+				if again == nil {
+					again = time.After(sometime())
+				}
+				continue
+			}
 		case <-again:
 		}
 		var failure error

@@ -6,6 +6,7 @@ package agent
 import (
 	"fmt"
 	"maps"
+	"slices"
 
 	"github.com/cnmctl/cnmctl/drivers"
 	"github.com/cnmctl/cnmctl/state"
@@ -17,13 +18,21 @@ type Host struct {
 	Drivers     []drivers.Driver
 }
 
-// Records are what a store says of a stack.
+// Records are what a store says of a stack, or what of that concerns the host.
 type Records struct {
 	World state.World
+	// Alive: the stack has networks, sandboxes or endpoints, here or elsewhere.
+	Alive bool
 	// Revision is theirs; zero for a store that is the host's own.
 	Revision state.Revision
 	// Reported: the host has converged to records of the stack in this store before.
 	Reported bool
+}
+
+// global says of a driver whether its networks span hosts.
+func (h Host) global(driver string) bool {
+	i := slices.IndexFunc(h.Drivers, func(d drivers.Driver) bool { return d.Schema().Name == driver })
+	return i >= 0 && h.Drivers[i].Traits().Global
 }
 
 // Share is the world that the records want of the host. What is in the store is wanted as
@@ -51,7 +60,7 @@ func (e *LostError) Error() string {
 // checkLost tells a stack that was destroyed from one whose records were lost: where it was
 // destroyed, the host's own report is still there.
 func (h Host) checkLost(r Records, live state.World) error {
-	if r.Reported || holdsBlocks(r.World) {
+	if r.Reported || r.Alive {
 		return nil
 	}
 	for _, o := range live {

@@ -10,8 +10,9 @@ import (
 )
 
 // watch tells of each revision of the records, the latest if nobody listened meanwhile.
-func (a *Agent) watch(ctx context.Context, revisions chan state.Revision) {
+func (a *Agent) watch(ctx context.Context, news chan state.News) {
 	var known state.Revision
+	often := pace{interval: 500 * time.Millisecond, burst: 10}
 	for failures := 0; ctx.Err() == nil; {
 		now, err := a.Store.Await(ctx, known)
 		switch {
@@ -26,13 +27,14 @@ func (a *Agent) watch(ctx context.Context, revisions chan state.Revision) {
 		case failures > 0:
 			a.Log.Info("the store answers again", "failures", failures)
 		}
-		failures, known = 0, now
+		failures, known = 0, now.Revision
 		a.Metrics.cutOff(false)
 		select {
-		case <-revisions:
+		case <-news:
 		default:
 		}
-		revisions <- now
+		news <- now
+		rest(ctx, often.wait(time.Now()))
 	}
 }
 
@@ -79,11 +81,11 @@ func (a *Agent) register(ctx context.Context) error {
 
 // registration is what has to be written, nil for nothing.
 func (a *Agent) registration(ctx context.Context) (*state.Op, error) {
-	world, err := a.Store.Snapshot(ctx)
+	hosts, err := a.Store.Hosts(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return Registration(world, *a.Record)
+	return Registration(hosts, *a.Record)
 }
 
 // Registration is the change by which the records hold the host's, nil when they do. A
@@ -116,6 +118,9 @@ func Registration(w state.World, want state.HostRecord) (*state.Op, error) {
 
 // rest waits, or until ctx ends.
 func rest(ctx context.Context, d time.Duration) {
+	if d <= 0 {
+		return
+	}
 	select {
 	case <-ctx.Done():
 	case <-time.After(d):

@@ -9,7 +9,9 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/cnmctl/cnmctl/agent"
 	"github.com/cnmctl/cnmctl/drivers"
+	"github.com/cnmctl/cnmctl/drivers/registry"
 	"github.com/cnmctl/cnmctl/state"
 )
 
@@ -17,6 +19,7 @@ import (
 type inventory struct {
 	stack   string
 	store   state.RecordStore
+	world   state.World
 	records drivers.Records
 	// hostOf tells a sandbox's host.
 	hostOf map[state.Address]string
@@ -36,7 +39,7 @@ func openInventory(ctx context.Context, s *session) (*inventory, error) {
 	if err != nil {
 		return nil, err
 	}
-	i := &inventory{stack: f.stack, store: store, records: drivers.RecordsIn(world), hostOf: map[state.Address]string{}}
+	i := &inventory{stack: f.stack, store: store, world: world, records: drivers.RecordsIn(world), hostOf: map[state.Address]string{}}
 	for _, box := range i.records.Sandboxes {
 		i.hostOf[box.Mark.Address] = box.Host
 	}
@@ -132,7 +135,8 @@ func listHosts(ctx context.Context, _ *session, i *inventory) (table, error) {
 
 // hearsay is what hosts say of themselves.
 type hearsay struct {
-	now    state.Revision
+	goal   *agent.Goal
+	all    []state.Status
 	by     map[string]state.Status
 	agents map[string]bool
 }
@@ -143,15 +147,15 @@ func (i *inventory) hearHosts(ctx context.Context) (hearsay, error) {
 	if !shared {
 		return h, nil
 	}
-	var err error
-	if h.now, err = cluster.Revision(ctx); err != nil {
-		return h, err
-	}
-	all, _, err := cluster.Statuses(ctx, 0)
+	now, err := cluster.Latest(ctx)
 	if err != nil {
 		return h, err
 	}
-	for _, s := range all {
+	h.goal = agent.Host{Stack: i.stack, Drivers: registry.All()}.GoalOf(cluster, i.world, now)
+	if h.all, _, err = cluster.Statuses(ctx, 0); err != nil {
+		return h, err
+	}
+	for _, s := range h.all {
 		h.by[s.Host] = s
 	}
 	alive, err := cluster.Attended(ctx)
@@ -168,8 +172,8 @@ func (h hearsay) text(host string) string {
 		return "never heard of"
 	case s.Error != "":
 		return strings.TrimSpace(strings.SplitN(s.Error, "\n", 2)[0])
-	case s.Index < h.now.Index:
-		return fmt.Sprintf("behind: the records are at revision %d", h.now.Serial)
+	case h.goal.Index > 0 && !h.goal.Caught(host, h.all):
+		return fmt.Sprintf("behind: the records are at revision %d", h.goal.Serial)
 	}
 	return "converged"
 }

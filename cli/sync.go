@@ -118,7 +118,7 @@ func (f *flow) report(ctx context.Context) {
 	case revision.Index == 0:
 		err = cluster.Retract(ctx, f.host)
 	case f.whole:
-		err = host.Report(ctx, cluster, agent.Records{World: f.want, Revision: revision}, nil)
+		err = host.Report(ctx, cluster, agent.Records{World: f.want, Revision: revision, Alive: true}, nil)
 	default:
 		err = host.Introduce(ctx, cluster)
 	}

@@ -24,7 +24,7 @@ func waitFlags() []ucli.Flag {
 type wait struct {
 	s       *session
 	cluster state.Cluster
-	records agent.Records
+	goal    *agent.Goal
 	begun   time.Time
 	// hosts are those that have not converged yet, told what was said of them last.
 	hosts []string
@@ -41,11 +41,11 @@ func (f *flow) awaitHosts(ctx context.Context) error {
 	defer cancel()
 	w := &wait{s: f.s, cluster: cluster, begun: time.Now(), told: map[string]string{}}
 	var err error
-	if w.records, err = f.thisHost().ReadRecords(ctx, cluster); err != nil {
+	if w.goal, err = f.thisHost().Goal(ctx, cluster); err != nil {
 		return err
 	}
 	said, next, err := cluster.Statuses(ctx, 0)
-	for _, host := range agent.Concerned(w.records.World, said) {
+	for _, host := range w.goal.Hosts(said) {
 		if host != f.host {
 			w.hosts = append(w.hosts, host)
 		}
@@ -64,12 +64,12 @@ func (f *flow) awaitHosts(ctx context.Context) error {
 // hear tells what is new of the hosts, and whether there are some left to wait for.
 func (w *wait) hear(said []state.Status) (left bool) {
 	w.hosts = slices.DeleteFunc(w.hosts, func(host string) bool {
-		caught := agent.Caught(w.records, host, said)
+		caught := w.goal.Caught(host, said)
 		i := slices.IndexFunc(said, func(s state.Status) bool { return s.Host == host })
 		text := "waiting; nothing was heard of it yet"
 		switch {
 		case caught:
-			text = fmt.Sprintf("converged to revision %d after %s", w.records.Revision.Serial, time.Since(w.begun).Round(time.Millisecond))
+			text = fmt.Sprintf("converged to revision %d after %s", w.goal.Serial, time.Since(w.begun).Round(time.Millisecond))
 		case i >= 0 && said[i].Error != "":
 			text = "failed, and will try again: " + said[i].Error
 		case i >= 0:

@@ -30,11 +30,15 @@ func RecordsOf(t *spec.Topology) Records {
 	for _, n := range t.Networks {
 		r.Networks = append(r.Networks, n.Network)
 	}
+	hostOf := make(map[state.Address]string, len(t.Sandboxes))
 	for _, s := range t.Sandboxes {
 		r.Sandboxes = append(r.Sandboxes, s.Sandbox)
+		hostOf[s.Mark.Address] = s.Host
 	}
 	for _, e := range t.Endpoints {
-		r.Endpoints = append(r.Endpoints, e.Endpoint)
+		record := e.Endpoint
+		record.Host = hostOf[e.Sandbox]
+		r.Endpoints = append(r.Endpoints, record)
 	}
 	return r
 }
@@ -156,10 +160,6 @@ func newExpander(stack, host string, r Records) *expander {
 
 // attach hands each endpoint to its network and its sandbox.
 func (x *expander) attach() {
-	hostOf := make(map[state.Address]string, len(x.sandboxes))
-	for _, s := range x.sandboxes {
-		hostOf[s.Mark.Address] = s.Host
-	}
 	for _, e := range x.endpoints {
 		if n := x.byNetwork[e.Network]; n != nil {
 			n.size++
@@ -170,7 +170,7 @@ func (x *expander) attach() {
 		switch {
 		case n == nil || e.Sandbox == "":
 		case s == nil:
-			n.away = append(n.away, Away{e, hostOf[e.Sandbox]})
+			n.away = append(n.away, Away{e, e.Host})
 		default:
 			if n.attached == nil {
 				n.attached = make([]Attached, 0, n.size)
@@ -197,7 +197,7 @@ func (x *expander) expandNetwork(n *network, all []Driver) error {
 		return fmt.Errorf("this cnmctl has no driver %q", n.Driver)
 	}
 	n.global = all[i].Traits().Global
-	if !n.global && len(n.attached) == 0 && len(n.away) > 0 {
+	if !n.global && len(n.attached) == 0 && (len(n.away) > 0 || len(x.hosts) > 0) {
 		return nil // it is on the hosts where it has endpoints
 	}
 	made, err := all[i].Expand(View{

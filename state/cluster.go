@@ -28,11 +28,23 @@ type Cluster interface {
 	RecordStore
 	// Revision is the stack's present one. What a Snapshot after it holds is at least as new.
 	Revision(context.Context) (Revision, error)
+	// Latest is the present revision with what led to it.
+	Latest(context.Context) (News, error)
 	// Await returns as soon as the revision is another than the known one.
-	Await(ctx context.Context, known Revision) (Revision, error)
+	Await(ctx context.Context, known Revision) (News, error)
+	// Hosts are the records of hosts, and nothing else.
+	Hosts(context.Context) (World, error)
+	// Follow begins to read what of the records concerns a host. Global says of a driver
+	// whether its networks span hosts: of those it takes part in, a host needs all endpoints.
+	Follow(host string, global func(driver string) bool) Follower
+	// Concerned tells of each host whether a change of the keys concerns it, by what the
+	// world of all records holds.
+	Concerned(w World, global func(driver string) bool, keys []string) func(host string) bool
 	// Report writes what a host says of itself; Retract removes it.
 	Report(context.Context, Status) error
 	Retract(ctx context.Context, host string) error
+	// Said is what one host says of itself, and whether it says anything.
+	Said(ctx context.Context, host string) (status Status, ok bool, err error)
 	// Statuses are what the hosts say, and a number for the next call, which returns as soon
 	// as anything differs from what that number stands for. 0: at once.
 	Statuses(ctx context.Context, known uint64) (all []Status, next uint64, err error)
@@ -41,4 +53,24 @@ type Cluster interface {
 	Attend(ctx context.Context, info LockInfo, host string, begun func()) error
 	// Attended lists the hosts whose agents are alive.
 	Attended(context.Context) ([]string, error)
+}
+
+// Follower reads what of a stack's records concerns one host, and then only what changes of
+// it. It is for one goroutine at a time.
+type Follower interface {
+	// Hear takes note of news, and reports whether they concern the host; if so it is time
+	// to read.
+	Hear(News) (concerned bool)
+	// Read reads what there is news of, all at first. What it returns is at least as new as
+	// its revision. After an error, it goes on from there the next time.
+	Read(context.Context) (Share, error)
+}
+
+// Share is what of a stack's records concerns one host: its sandboxes, their endpoints and
+// networks, all endpoints of those networks that span hosts, and all hosts. It has no claims.
+type Share struct {
+	World World
+	Revision
+	// Alive: the stack has networks, sandboxes or endpoints, wherever they are.
+	Alive bool
 }

@@ -97,6 +97,14 @@ func differences(want, live Object) []Field {
 		if old := have[a.Name]; old != a.Value {
 			fields = append(fields, Field{Name: a.Name, Old: old, New: a.Value, Fixed: a.Fixed})
 		}
+		delete(have, a.Name)
+	}
+	if want.Key().Place == Store { // what a record does not say is not left to anybody
+		for _, a := range live.Attrs() {
+			if old, unsaid := have[a.Name]; unsaid {
+				fields = append(fields, Field{Name: a.Name, Old: old, Fixed: a.Fixed})
+			}
+		}
 	}
 	return fields
 }

@@ -73,6 +73,8 @@ type Endpoint struct {
 	Network Address
 	// Sandbox is where it is attached, "" while it is only published.
 	Sandbox Address
+	// Host is the sandbox's.
+	Host string `json:",omitempty"`
 	// IPv4 and IPv6 are its addresses with the subnet's length; zero: none of the family.
 	IPv4, IPv6 netip.Prefix
 	MAC        MAC
@@ -231,6 +233,9 @@ func (e Endpoint) Attrs() []Attr {
 		{Name: "network", Value: string(e.Network), Fixed: true},
 	}
 	attrs = append(attrs, Attr{Name: "sandbox", Value: orNull(string(e.Sandbox))})
+	if e.Host != "" {
+		attrs = append(attrs, strAttr("host", e.Host).quiet())
+	}
 	if e.IPv4.IsValid() {
 		attrs = append(attrs, strAttr("ipv4", e.IPv4.String()))
 	}

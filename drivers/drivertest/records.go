@@ -103,6 +103,11 @@ func (r *Records) Attach(network, sandbox string, edit ...func(e *state.Endpoint
 		Mark: Owner("endpoint." + name), Name: name, Network: n.Mark.Address, Sandbox: state.Address("sandbox." + sandbox),
 		MAC: state.MAC{2, 0x42, 0, 0, byte(i), byte(number)}, Interface: fmt.Sprintf("eth%d", inSandbox),
 	}
+	for _, box := range r.Sandboxes {
+		if box.Mark.Address == e.Sandbox {
+			e.Host = box.Host
+		}
+	}
 	if n.Driver == "bridge" || n.Driver == "overlay" {
 		e.HostInterface = fmt.Sprintf("veth%02d%02d", i, number)
 	}

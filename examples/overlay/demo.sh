@@ -122,7 +122,7 @@ agents() {
 		printf '\n%s$ cnmctl agent -stack=demo -store=consul &\n' "$host"
 		enter "$host" 'exec cnmctl agent -stack=demo -store=consul' >"$work/agent-$host" 2>&1 &
 	done
-	await 'test "$(consul kv get -keys cnm/demo/host/ | wc -l)" = 3'
+	await 'test "$(consul kv get -keys cnm/demo/alive/ | wc -l)" = 3'
 }
 
 ## The walk

@@ -64,18 +64,18 @@ func (s *Store) attempt(ctx context.Context, wave []state.Op, tell *teller) (aga
 		return false, err
 	}
 	changes, err := s.changes(t, after, wave)
-	if err != nil || len(changes) == 0 {
-		return false, err
-	}
-	gone, err := s.leavesNothing(ctx, t, changes)
 	if err != nil {
 		return false, err
 	}
-	last, err := s.bump(t, gone)
+	now, err := s.edition(t.revision)
+	if err != nil || len(changes) == 0 && now.Begun == nil {
+		return false, err
+	}
+	gone, err := s.leavesNothing(ctx, changes)
 	if err != nil {
 		return false, err
 	}
-	return s.write(ctx, changes, last, tell)
+	return s.write(ctx, changes, now, gone, tell)
 }
 
 // readFor reads what the wave is about: a few keys, or all of the stack.
@@ -91,9 +91,9 @@ func (s *Store) readFor(ctx context.Context, wave []state.Op) (tree, error) {
 }
 
 // leavesNothing reports that the changes remove the last of the stack's records.
-func (s *Store) leavesNothing(ctx context.Context, t tree, changes []change) (bool, error) {
+func (s *Store) leavesNothing(ctx context.Context, changes []change) (bool, error) {
 	for _, c := range changes {
-		if c.op.KV.Verb != api.KVDeleteCAS {
+		if !c.deletes() {
 			return false, nil
 		}
 	}
@@ -105,32 +105,40 @@ func (s *Store) leavesNothing(ctx context.Context, t tree, changes []change) (bo
 	return err == nil && s.emptied(keys, changes), err
 }
 
-// write makes the transactions, the last of which bumps the revision.
-func (s *Store) write(ctx context.Context, changes []change, last *api.TxnOp, tell *teller) (again bool, err error) {
+// write makes the transactions. The last one makes the new revision; if there are several,
+// the first one says that it is about to come, and each that follows finds it so: whatever
+// is written of a change is told of in the end.
+func (s *Store) write(ctx context.Context, changes []change, now edition, gone bool, tell *teller) (again bool, err error) {
 	fence := s.fence()
 	batch := s.limits()
 	parts := batch.split(changes, len(fence)+1)
+	if len(parts) == 0 {
+		parts = [][]change{nil} // all was written, but for the end
+	}
+	keys := s.touched(changes)
 	for i, part := range parts {
 		if err := ctx.Err(); err != nil {
 			return false, err
 		}
+		mark, err := s.mark(now, keys, gone, i == 0, i == len(parts)-1)
+		if err != nil {
+			return false, err
+		}
 		ops := append(api.TxnOps{}, fence...)
 		for _, c := range part {
-			ops = append(ops, c.op)
+			ops = append(ops, c.ops...)
 		}
-		if i == len(parts)-1 {
-			ops = append(ops, last)
-		}
-		err := s.commit(ctx, ops)
+		answer, err := s.commit(ctx, append(ops, mark))
 		switch {
 		case err == nil:
 			tell.written(part)
+			now = s.marked(now, keys, answer)
 		case tooLarge(err) && len(part) > 1:
 			s.shrink(batch)
 			return true, err
 		case tooLarge(err):
 			err = fmt.Errorf("storing %s: it takes %d bytes, more than Consul takes at once (limits.txn_max_req_len and kv_max_value_size): %w",
-				part[0].key, len(part[0].op.KV.Value), err)
+				part[0].key, bodySize(part[0].ops), err)
 			tell.failed(part, err)
 			return false, err
 		case errors.Is(err, errConflict):
@@ -143,21 +151,58 @@ func (s *Store) write(ctx context.Context, changes []change, last *api.TxnOp, te
 	return false, nil
 }
 
+// touched lists what readers of records are told of, below the stack's root.
+func (s *Store) touched(changes []change) (keys []string) {
+	for _, c := range changes {
+		for _, op := range c.ops {
+			if c.key.Kind != state.KindClaim {
+				keys = append(keys, strings.TrimPrefix(op.KV.Key, s.keys.root))
+			}
+		}
+	}
+	return keys
+}
+
+// mark is what a transaction has to do with the revision: the last one makes it, or removes
+// it with the stack's last record.
+func (s *Store) mark(now edition, keys []string, gone, first, last bool) (*api.TxnOp, error) {
+	switch {
+	case last && gone: // if there is none, this says that there shall be none
+		return s.unset(s.keys.revision(), now.index), nil
+	case last:
+		return s.revise(now.end(keys, s.who), now.index)
+	case first:
+		return s.revise(now.begin(keys), now.index)
+	}
+	op := s.op(api.KVCheckIndex, s.keys.revision())
+	op.KV.Index = now.index
+	return op, nil
+}
+
+// marked is the edition after a transaction that was not the last.
+func (s *Store) marked(now edition, keys []string, answer *api.TxnResponse) edition {
+	for _, r := range answer.Results {
+		if r.KV != nil && r.KV.Key == s.keys.revision() && r.KV.ModifyIndex != now.index {
+			return edition{now.begin(keys), r.KV.ModifyIndex}
+		}
+	}
+	return now
+}
+
 // commit makes one transaction. It is not cut short when the run is interrupted, because
 // then nobody would know whether it was made; it has a time limit of its own. When its
 // answer is lost it is made again, and then may find its own work: a conflict, after which
 // the records are read and nothing is left to do.
-func (s *Store) commit(ctx context.Context, ops api.TxnOps) error {
-	var answer *api.TxnResponse
+func (s *Store) commit(ctx context.Context, ops api.TxnOps) (answer *api.TxnResponse, err error) {
 	doing := "writing the records of stack " + s.stack
-	err := s.try(context.WithoutCancel(ctx), doing, func(ctx context.Context) (err error) {
+	err = s.try(context.WithoutCancel(ctx), doing, func(ctx context.Context) (err error) {
 		_, answer, _, err = s.client.Txn().Txn(ops, (&api.QueryOptions{}).WithContext(ctx))
 		return err
 	})
-	if err != nil {
-		return err
+	if err == nil {
+		err = s.refusal(doing, ops, answer)
 	}
-	return s.refusal(doing, ops, answer)
+	return answer, err
 }
 
 // refusal is why Consul did not make the transaction, nil if it did.
@@ -171,7 +216,7 @@ func (s *Store) refusal(doing string, ops api.TxnOps, answer *api.TxnResponse) e
 		return s.explain(doing, api.StatusError{Code: http.StatusForbidden, Body: what})
 	case ops[answer.Errors[0].OpIndex].KV.Verb == api.KVCheckSession:
 		return s.loseLock(errors.New(what))
-	case strings.Contains(what, "index is stale"):
+	case strings.Contains(what, "index is stale"), ops[answer.Errors[0].OpIndex].KV.Verb == api.KVCheckIndex:
 		return errConflict
 	}
 	return fmt.Errorf("%s: Consul refused: %s", doing, what)

@@ -22,21 +22,25 @@ func (l limits) half() limits { return limits{l.ops / 2, l.bytes / 2} }
 // split cuts changes into transactions, each with room for so many more operations.
 func (l limits) split(changes []change, room int) [][]change {
 	var parts [][]change
-	bytes := 0
+	ops, bytes := 0, 0
 	for _, c := range changes {
-		size := bodySize(c.op)
+		size := bodySize(c.ops)
 		last := len(parts) - 1
-		if last < 0 || len(parts[last])+room >= l.ops || bytes+size > l.bytes {
-			parts, bytes, last = append(parts, nil), 0, last+1
+		if last < 0 || ops+len(c.ops)+room > l.ops || bytes+size > l.bytes {
+			parts, ops, bytes, last = append(parts, nil), 0, 0, last+1
 		}
 		parts[last] = append(parts[last], c)
+		ops += len(c.ops)
 		bytes += size
 	}
 	return parts
 }
 
-// bodySize is about what an operation takes in the body of a transaction.
-func bodySize(op *api.TxnOp) int {
+// bodySize is about what operations take in the body of a transaction.
+func bodySize(ops api.TxnOps) (size int) {
 	const frame = 200
-	return frame + 2*len(op.KV.Key) + len(op.KV.Namespace) + base64.StdEncoding.EncodedLen(len(op.KV.Value))
+	for _, op := range ops {
+		size += frame + 2*len(op.KV.Key) + len(op.KV.Namespace) + base64.StdEncoding.EncodedLen(len(op.KV.Value))
+	}
+	return size
 }

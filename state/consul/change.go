@@ -1,20 +1,24 @@
 package consul
 
 import (
-	"encoding/json"
 	"maps"
 	"slices"
-	"time"
 
 	"github.com/cnmctl/cnmctl/state"
 	"github.com/hashicorp/consul/api"
 )
 
-// change is what has to be written so that Consul holds what it should.
+// change is what has to be written so that Consul holds an object as it should.
 type change struct {
-	op *api.TxnOp
+	// ops go together.
+	ops api.TxnOps
 	// key is the object that the change is for.
 	key state.Key
+}
+
+// deletes reports that the change leaves nothing.
+func (c change) deletes() bool {
+	return !slices.ContainsFunc(c.ops, func(op *api.TxnOp) bool { return op.KV.Verb == api.KVCAS })
 }
 
 // The order in which a change of many keys is written: who loses a race for a claim has
@@ -44,8 +48,8 @@ func (s *Store) changes(t tree, after state.World, wave []state.Op) ([]change, e
 			return nil, err
 		}
 		p := phase(k.Kind, after[k] == nil)
-		for _, o := range ops {
-			byPhase[p] = append(byPhase[p], change{o, k})
+		if len(ops) > 0 {
+			byPhase[p] = append(byPhase[p], change{ops, k})
 		}
 	}
 	return slices.Concat(byPhase[:]...), nil
@@ -64,8 +68,8 @@ func phase(kind state.Kind, gone bool) int {
 }
 
 // changesOf writes the object where it belongs and removes it from wherever else it is.
-func (s *Store) changesOf(t tree, want state.Object, k state.Key) ([]*api.TxnOp, error) {
-	var ops []*api.TxnOp
+func (s *Store) changesOf(t tree, want state.Object, k state.Key) (api.TxnOps, error) {
+	var ops api.TxnOps
 	place := ""
 	if want != nil {
 		var err error
@@ -85,7 +89,24 @@ func (s *Store) changesOf(t tree, want state.Object, k state.Key) ([]*api.TxnOp,
 			ops = append(ops, s.unset(old, t.entries[old].index))
 		}
 	}
+	if len(ops) > 0 {
+		ops = append(ops, s.attach(t.world[k], want)...)
+	}
 	return ops, nil
+}
+
+// attach writes where an endpoint is attached, and removes where it was.
+func (s *Store) attach(live, want state.Object) (ops api.TxnOps) {
+	was, is := s.keys.attached(live), s.keys.attached(want)
+	if was != "" && was != is {
+		ops = append(ops, s.op(api.KVDelete, was))
+	}
+	if is != "" && (was != is || live.(state.Endpoint).Sandbox != want.(state.Endpoint).Sandbox) {
+		op := s.op(api.KVSet, is)
+		op.KV.Value = []byte(want.(state.Endpoint).Sandbox)
+		ops = append(ops, op)
+	}
+	return ops
 }
 
 // set writes a key if it is as it was read; index 0: if there is none.
@@ -102,33 +123,6 @@ func (s *Store) unset(key string, index uint64) *api.TxnOp {
 	return op
 }
 
-// Revision says how often the stack's records were changed, and by whom last.
-type Revision struct {
-	Serial uint64
-	When   time.Time
-	From   string
-}
-
-// bump is the change of the revision that ends every change; with the stack's last record
-// the revision goes too.
-func (s *Store) bump(t tree, gone bool) (*api.TxnOp, error) {
-	if gone { // if there is none, this says that there shall be none
-		return s.unset(s.keys.revision(), t.revision.index), nil
-	}
-	var r Revision
-	if t.revision.index > 0 {
-		var err error
-		if r, err = strictly[Revision]([]byte(t.revision.value)); err != nil {
-			return nil, &valueError{s.keys.revision(), err}
-		}
-	}
-	value, err := json.Marshal(Revision{r.Serial + 1, time.Now().UTC().Truncate(time.Millisecond), s.who})
-	if err != nil {
-		return nil, err
-	}
-	return s.set(s.keys.revision(), value, t.revision.index), nil
-}
-
 // emptied reports that nothing of ours is left after the changes.
 func (s *Store) emptied(keys []string, changes []change) bool {
 	left := map[string]bool{}
@@ -138,10 +132,9 @@ func (s *Store) emptied(keys []string, changes []change) bool {
 		}
 	}
 	for _, c := range changes {
-		if c.op.KV.Verb != api.KVDeleteCAS {
-			return false
+		for _, op := range c.ops {
+			delete(left, op.KV.Key)
 		}
-		delete(left, c.op.KV.Key)
 	}
 	return len(left) == 0
 }

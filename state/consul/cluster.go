@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/cnmctl/cnmctl/state"
@@ -18,6 +19,12 @@ const blockFor = 45 * time.Second
 
 // Revision is the stack's present one.
 func (s *Store) Revision(ctx context.Context) (state.Revision, error) {
+	now, err := s.Latest(ctx)
+	return now.Revision, err
+}
+
+// Latest is the present revision with what led to it.
+func (s *Store) Latest(ctx context.Context) (state.News, error) {
 	now, _, err := s.readRevision(ctx, consistent(ctx))
 	return now, err
 }
@@ -25,11 +32,11 @@ func (s *Store) Revision(ctx context.Context) (state.Revision, error) {
 // Await returns as soon as the revision is another than the known one. It asks whichever
 // server it is connected to, and that one only sends what is new: a thousand hosts that
 // wait cost the leader nothing.
-func (s *Store) Await(ctx context.Context, known state.Revision) (state.Revision, error) {
+func (s *Store) Await(ctx context.Context, known state.Revision) (state.News, error) {
 	for index := known.Index; ; {
 		opts := (&api.QueryOptions{AllowStale: true, WaitIndex: index, WaitTime: blockFor}).WithContext(ctx)
 		now, seen, err := s.readRevision(ctx, opts)
-		if err != nil || now.Index != known.Index {
+		if err != nil || now.Revision != known {
 			return now, err
 		}
 		if seen < index {
@@ -39,7 +46,7 @@ func (s *Store) Await(ctx context.Context, known state.Revision) (state.Revision
 	}
 }
 
-func (s *Store) readRevision(ctx context.Context, opts *api.QueryOptions) (now state.Revision, seen uint64, err error) {
+func (s *Store) readRevision(ctx context.Context, opts *api.QueryOptions) (now state.News, seen uint64, err error) {
 	var pair *api.KVPair
 	err = s.try(ctx, "reading the revision of stack "+s.stack, func(ctx context.Context) error {
 		var meta *api.QueryMeta
@@ -50,13 +57,20 @@ func (s *Store) readRevision(ctx context.Context, opts *api.QueryOptions) (now s
 		return err
 	})
 	if err != nil || pair == nil {
-		return state.Revision{}, seen, err
+		return state.News{}, seen, err
 	}
-	r, err := strictly[Revision](pair.Value)
+	e, err := s.edition(entry{string(pair.Value), pair.ModifyIndex})
+	return e.news(), seen, err
+}
+
+// Hosts are the records of hosts.
+func (s *Store) Hosts(ctx context.Context) (state.World, error) {
+	pairs, err := s.list(ctx, s.keys.root+hostDir)
 	if err != nil {
-		return state.Revision{}, seen, &valueError{pair.Key, err}
+		return nil, err
 	}
-	return state.Revision{Serial: r.Serial, Index: pair.ModifyIndex}, seen, nil
+	t, err := s.plant(pairs)
+	return t.world, err
 }
 
 // Report writes what a host says of itself. It is no record, so the revision stays.
@@ -79,7 +93,27 @@ func (s *Store) Retract(ctx context.Context, host string) error {
 	})
 }
 
-// Statuses are what the hosts say. A value that is no status is somebody else's.
+// Said is what one host says.
+func (s *Store) Said(ctx context.Context, host string) (status state.Status, ok bool, err error) {
+	var pair *api.KVPair
+	err = s.try(ctx, "reading the status of host "+host, func(ctx context.Context) (err error) {
+		pair, _, err = s.client.KV().Get(s.keys.status(host), consistent(ctx))
+		return err
+	})
+	if err != nil || pair == nil {
+		return state.Status{}, false, err
+	}
+	status, ok = s.status(pair)
+	return status, ok, nil
+}
+
+// status reads what a host says. A value that is no status is somebody else's.
+func (s *Store) status(p *api.KVPair) (status state.Status, ok bool) {
+	ok = json.NewDecoder(bytes.NewReader(p.Value)).Decode(&status) == nil && s.keys.status(status.Host) == p.Key
+	return status, ok
+}
+
+// Statuses are what the hosts say.
 func (s *Store) Statuses(ctx context.Context, known uint64) (all []state.Status, next uint64, err error) {
 	opts := &api.QueryOptions{RequireConsistent: true}
 	if known > 0 {
@@ -95,8 +129,7 @@ func (s *Store) Statuses(ctx context.Context, known uint64) (all []state.Status,
 		return err
 	})
 	for _, p := range pairs {
-		var status state.Status
-		if json.NewDecoder(bytes.NewReader(p.Value)).Decode(&status) == nil && s.keys.status(status.Host) == p.Key {
+		if status, ok := s.status(p); ok {
 			all = append(all, status)
 		}
 	}
@@ -172,13 +205,11 @@ func (s *Store) keepAttending(ctx context.Context, id, host string) error {
 func (s *Store) Attended(ctx context.Context) (hosts []string, err error) {
 	var keys []string
 	err = s.try(ctx, "listing the living agents of stack "+s.stack, func(ctx context.Context) (err error) {
-		keys, _, err = s.client.KV().Keys(s.keys.root+hostDir, "", consistent(ctx))
+		keys, _, err = s.client.KV().Keys(s.keys.root+aliveDir, "", consistent(ctx))
 		return err
 	})
 	for _, k := range keys {
-		if host, is := s.keys.attended(k); is {
-			hosts = append(hosts, host)
-		}
+		hosts = append(hosts, strings.TrimPrefix(k, s.keys.root+aliveDir))
 	}
 	return hosts, err
 }

@@ -39,8 +39,8 @@ func TestAwaitEachRevision(t *testing.T) {
 			if err != nil {
 				return
 			}
-			revisions <- now
-			known = now
+			known = now.Revision
+			revisions <- known
 		}
 	}()
 	silent := func() {

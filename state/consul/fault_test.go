@@ -98,8 +98,8 @@ func TestHalfCommitted(t *testing.T) {
 	if n := size(t, witness); n != done || n == 0 || n == 1000 {
 		t.Fatalf("%d are there, and %d were told of", n, done)
 	}
-	if pair, _, err := client(t, server, "").KV().Get("cnm/shop/revision", nil); pair != nil || err != nil {
-		t.Errorf("half a change has a revision: %v, %v", pair, err)
+	if now, err := witness.Revision(t.Context()); now != (state.Revision{}) || err != nil {
+		t.Errorf("half a change has a revision: %v, %v", now, err)
 	}
 	p.mu.Lock()
 	broken = false

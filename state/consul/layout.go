@@ -21,7 +21,8 @@ const (
 	sandboxDir  = "sandbox/"
 	hostDir     = "host/"
 	statusDir   = "status/"
-	aliveKey    = "/alive"
+	aliveDir    = "alive/"
+	attachedDir = "attached/"
 )
 
 // vniDir is where all stacks of a path claim VNIs: one number space for the cluster.
@@ -43,12 +44,27 @@ func (l layout) lock() string     { return l.root + lockKey }
 
 // status is where a host says how far it is, alive what its agent holds while it lives.
 func (l layout) status(host string) string { return l.root + statusDir + component(host) }
-func (l layout) alive(host string) string  { return l.root + hostDir + component(host) + aliveKey }
+func (l layout) alive(host string) string  { return l.root + aliveDir + component(host) }
 
-// attended is the host, as it is written in keys, whose agent holds the key.
-func (l layout) attended(key string) (host string, is bool) {
-	host, is = strings.CutSuffix(strings.TrimPrefix(key, l.root+hostDir), aliveKey)
-	return host, is
+// attached is where it says that an endpoint is on its host, "" for one that is nowhere:
+//
+//	attached/<host>/<network>/<name>
+//
+// By these keys a host finds its endpoints, which lie with those of their networks.
+func (l layout) attached(o state.Object) string {
+	e, ok := o.(state.Endpoint)
+	if !ok || e.Sandbox == "" {
+		return ""
+	}
+	return l.root + attachedDir + hostComponent(e.Host) + "/" + name("network", e.Network) + "/" + name("endpoint", e.Mark.Address)
+}
+
+// hostComponent is a host in keys.
+func hostComponent(host string) string {
+	if host == "" {
+		return anyHost
+	}
+	return component(host)
 }
 
 // key is where the object is stored:
@@ -59,10 +75,11 @@ func (l layout) attended(key string) (host string, is bool) {
 //	endpoint/<network>/<name>
 //	sandbox/<host>/<name>
 //
-// Beside them, and no records: host/<name>/alive and status/<host>.
+// Beside them, and no records: attached/<host>/<network>/<name>, alive/<host> and
+// status/<host>.
 //
 // A name is the block's address without the word that the directory says already. An
-// endpoint's network and a sandbox's host are in its key, so that a host can watch only
+// endpoint's network and a sandbox's host are in its key, so that a host can read only
 // what concerns it; who moves has another key.
 func (l layout) key(o state.Object) (string, error) {
 	switch o := o.(type) {
@@ -78,11 +95,7 @@ func (l layout) key(o state.Object) (string, error) {
 	case state.Endpoint:
 		return l.root + endpointDir + name("network", o.Network) + "/" + name("endpoint", o.Mark.Address), nil
 	case state.Sandbox:
-		host := anyHost
-		if o.Host != "" {
-			host = component(o.Host)
-		}
-		return l.root + sandboxDir + host + "/" + name("sandbox", o.Mark.Address), nil
+		return l.root + sandboxDir + hostComponent(o.Host) + "/" + name("sandbox", o.Mark.Address), nil
 	}
 	return "", fmt.Errorf("storing %s: a store has no such objects", o.Key())
 }
@@ -101,7 +114,7 @@ func (l layout) kind(key string) state.Kind {
 		return ""
 	}
 	if host, is := strings.CutPrefix(rest, hostDir); is && !strings.Contains(host, "/") {
-		return state.KindHost // what is below it is for those who are alive
+		return state.KindHost
 	}
 	for dir, kind := range map[string]state.Kind{
 		claimDir: state.KindClaim, networkDir: state.KindNetwork,

@@ -46,7 +46,7 @@ func TestLayout(t *testing.T) {
 
 func TestKeysOfOthers(t *testing.T) {
 	l := newLayout("cnm", "shop")
-	for _, key := range []string{"cnm/shop/revision", "cnm/shop/lock", "cnm/shop/host/a/alive", "cnm/shop/status/a",
+	for _, key := range []string{"cnm/shop/revision", "cnm/shop/lock", "cnm/shop/alive/a", "cnm/shop/attached/a/front/db", "cnm/shop/status/a",
 		"cnm/shop/network/", "cnm/shopping/network/a", "cnm/lab/network/a", "other", ""} {
 		if kind := l.kind(key); kind != "" {
 			t.Errorf("%s is taken for a %s", key, kind)

@@ -84,28 +84,37 @@ func (s *Store) readSome(ctx context.Context, keys []string) (tree, error) {
 	for _, k := range keys {
 		ops = append(ops, s.op(api.KVGetOrEmpty, k))
 	}
+	pairs, err := s.transact(ctx, ops, consistent(ctx))
+	if err != nil {
+		return tree{}, err
+	}
+	return s.plant(pairs)
+}
+
+// transact makes a transaction that only reads, and returns the keys that there are.
+func (s *Store) transact(ctx context.Context, ops api.TxnOps, opts *api.QueryOptions) (pairs api.KVPairs, err error) {
 	var answer *api.TxnResponse
-	err := s.try(ctx, "reading records of stack "+s.stack, func(ctx context.Context) error {
+	doing := "reading records of stack " + s.stack
+	err = s.try(ctx, doing, func(ctx context.Context) error {
 		var err error
-		_, answer, _, err = s.client.Txn().Txn(ops, consistent(ctx))
+		_, answer, _, err = s.client.Txn().Txn(ops, opts.WithContext(ctx))
 		if err == nil && len(answer.Errors) == 0 && len(answer.Results) != len(ops) {
 			return hidden("key:read", s.keys.root)
 		}
 		return err
 	})
+	if err == nil {
+		err = s.refusal(doing, ops, answer)
+	}
 	if err != nil {
-		return tree{}, err
+		return nil, err
 	}
-	if err := s.refusal("reading records of stack "+s.stack, ops, answer); err != nil {
-		return tree{}, err
-	}
-	var pairs api.KVPairs
 	for _, r := range answer.Results {
 		if r.KV.ModifyIndex > 0 {
 			pairs = append(pairs, r.KV)
 		}
 	}
-	return s.plant(pairs)
+	return pairs, nil
 }
 
 // plant makes a tree of pairs. Of an object that is at two keys (it is moving from one to
