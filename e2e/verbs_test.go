@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/cnmctl/cnmctl/e2e/apart"
 	"github.com/cnmctl/cnmctl/state/consul/consultest"
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -126,7 +127,7 @@ type memory struct {
 	ping    *background
 	held    *program
 	consul  *consultest.Server
-	hosts   map[string]host
+	hosts   map[string]*apart.Host
 }
 
 // background is the ping that runs while a script changes something.
