@@ -211,6 +211,14 @@ func (a *Agent) converge(ctx context.Context) (drift int, err error) {
 	if err := p.Run(context.WithoutCancel(ctx)); err != nil {
 		return drift, err
 	}
+	if p.Plan.Asks() { // what plugins have answered leads to more
+		if p, err = a.Look(ctx, a.records, m, a.past); err != nil {
+			return drift, err
+		}
+		if err := p.Run(context.WithoutCancel(ctx)); err != nil {
+			return drift, err
+		}
+	}
 	a.past = p.Want
 	return drift, a.Follow(p.Want)
 }

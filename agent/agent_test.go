@@ -30,6 +30,7 @@ func newMachine(objects ...state.Object) *machine {
 }
 
 func (m *machine) HostAddresses() map[netip.Addr]string                           { return nil }
+func (m *machine) Plugins() state.Target                                          { return nil }
 func (m *machine) ReadSysctls(context.Context, state.World, ...state.World) error { return nil }
 func (m *machine) Probe(context.Context, []state.Feature) error                   { return nil }
 func (m *machine) Settle(context.Context) error                                   { return nil }

@@ -27,6 +27,8 @@ type Machine interface {
 	Settle(context.Context) error
 	// Raise brings up the ports that wait for a Snapshot.
 	Raise(context.Context) error
+	// Plugins are those of the host, whose objects are in the snapshot too.
+	Plugins() state.Target
 }
 
 // ReadRecords reads what the store says that concerns the host.
@@ -70,11 +72,11 @@ type Pass struct {
 // none: settings in it that are no longer wanted are set back, which nothing in the kernel
 // tells.
 func (h Host) Look(ctx context.Context, r Records, m Machine, past state.World) (*Pass, error) {
-	want, err := h.Share(r)
+	live, err := m.Snapshot(ctx)
 	if err != nil {
 		return nil, err
 	}
-	live, err := m.Snapshot(ctx)
+	want, err := h.Share(r, live)
 	if err != nil {
 		return nil, err
 	}
@@ -113,7 +115,9 @@ func outdated(past, want state.World) state.World {
 
 // Targets are what the pass's plan may change: the kernel, and nothing else.
 func (p *Pass) Targets() applier.Targets {
-	return applier.Targets{Kernel: p.machine, Store: untouchable{}, Live: p, Settle: p.machine.Settle, Raise: p.machine.Raise}
+	return applier.Targets{
+		Kernel: p.machine, Store: untouchable{}, Plugins: p.machine.Plugins(), Live: p, Settle: p.machine.Settle, Raise: p.machine.Raise,
+	}
 }
 
 // Snapshot reads the kernel anew, beside the records that the plan was made from: if they

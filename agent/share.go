@@ -29,20 +29,31 @@ type Records struct {
 	Reported bool
 }
 
-// global says of a driver whether its networks span hosts.
+// global says of a driver whether its networks span hosts, or some may.
 func (h Host) global(driver string) bool {
 	i := slices.IndexFunc(h.Drivers, func(d drivers.Driver) bool { return d.Schema().Name == driver })
-	return i >= 0 && h.Drivers[i].Traits().Global
+	if i < 0 {
+		return false
+	}
+	t := h.Drivers[i].Traits()
+	return t.Global || t.Plugin
 }
 
-// Share is the world that the records want of the host. What is in the store is wanted as
-// it is: it is not the host's to change.
-func (h Host) Share(r Records) (state.World, error) {
-	want, err := drivers.Expand(h.Stack, h.Name, drivers.RecordsIn(r.World), h.Drivers)
+// Share is the world that the records want of the host, where plugins have answered as live
+// tells. What is in the store is wanted as it is: it is not the host's to change.
+func (h Host) Share(r Records, live state.World) (state.World, error) {
+	records := drivers.RecordsIn(r.World)
+	records.Answers = maps.Clone(r.World)
+	for k, o := range live {
+		if k.Place.Asked() {
+			records.Answers[k] = o
+		}
+	}
+	want, err := drivers.Expand(h.Stack, h.Name, records, h.Drivers)
 	if err != nil {
 		return nil, err
 	}
-	maps.DeleteFunc(want, func(k state.Key, _ state.Object) bool { return k.Place == state.Store })
+	maps.DeleteFunc(want, func(k state.Key, _ state.Object) bool { return k.Place == state.Store || k.Place.InIPAM() })
 	maps.Copy(want, r.World)
 	return want, nil
 }

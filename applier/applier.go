@@ -21,7 +21,9 @@ type Reader interface {
 // Targets is where a plan's operations go, and where their effects are read back.
 type Targets struct {
 	Kernel, Store state.Target
-	// Live reads both targets, with every setting that the plan manages.
+	// Plugins make what is theirs when they are asked. Nil: there are none.
+	Plugins state.Target
+	// Live reads all targets, with every setting that the plan manages.
 	Live Reader
 	// KernelAlone reads the kernel without the store, for a rollback when the store cannot be
 	// read any more. Nil: then nothing is put back.
@@ -39,6 +41,9 @@ type Targets struct {
 type Options struct {
 	// Before is the world that the plan was made from, to which a rollback returns.
 	Before state.World
+	// Next plans what follows from what plugins have answered, from a world that it reads
+	// anew. It is asked after each plan that asks plugins for something; nil: nothing follows.
+	Next func(context.Context) (*planner.Plan, state.World, error)
 	// Keep leaves what was done when something fails.
 	Keep bool
 	// Abort ends everything at once, the rollback too: the second interrupt. The context
@@ -166,13 +171,30 @@ func (r *run) forward(ctx context.Context, plan *planner.Plan) error {
 	defer stop()
 	defer context.AfterFunc(r.opts.Abort, stop)()
 
-	count, err := r.waves(ctx, Applying, plan)
-	r.result.Done, r.result.Failed, r.result.NotTried = count.done, count.failed, count.notTried()
-	if err != nil {
-		return err
+	before := r.opts.Before
+	for range mostRounds {
+		count, err := r.waves(ctx, Applying, plan)
+		r.result.Done += count.done
+		r.result.Failed, r.result.NotTried = count.failed, count.notTried()
+		if err != nil {
+			return err
+		}
+		if _, err := r.verify(ctx, planner.Predict(before, plan)); err != nil {
+			return fmt.Errorf("verifying: %w", err)
+		}
+		if r.opts.Next == nil || !plan.Asks() {
+			return nil
+		}
+		if plan, before, err = r.opts.Next(ctx); err != nil {
+			return fmt.Errorf("planning what follows from the plugins' answers: %w", err)
+		}
+		if len(plan.Ops) == 0 {
+			return nil
+		}
 	}
-	if _, err := r.verify(ctx, planner.Predict(r.opts.Before, plan)); err != nil {
-		return fmt.Errorf("verifying: %w", err)
-	}
-	return nil
+	return errors.New("what plugins answer leads to ever more questions; plan again to see what is left")
 }
+
+// mostRounds is how many plans one run may take: a pool, the addresses in it, interfaces,
+// and what is on them.
+const mostRounds = 6

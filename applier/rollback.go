@@ -46,7 +46,8 @@ func (r *run) putBack(want state.World) error {
 		if left == nil {
 			return r.gaveUp(errors.Join(failure, err), count.left(owed))
 		}
-		if r.opts.Abort.Err() != nil || len(left.Ops) >= len(owed.Ops) {
+		answered := failure == nil && owed.Asks() // and there is more to do now
+		if r.opts.Abort.Err() != nil || len(left.Ops) >= len(owed.Ops) && !answered {
 			return r.gaveUp(errors.Join(failure, err), left.Ops)
 		}
 		owed = left
@@ -56,7 +57,7 @@ func (r *run) putBack(want state.World) error {
 
 func kernelShare(w state.World) state.World {
 	rest := maps.Clone(w)
-	maps.DeleteFunc(rest, func(k state.Key, _ state.Object) bool { return k.Place == state.Store })
+	maps.DeleteFunc(rest, func(k state.Key, _ state.Object) bool { return k.Place == state.Store || k.Place.InIPAM() })
 	return rest
 }
 

@@ -49,11 +49,14 @@ func (r *run) waves(ctx context.Context, stage Stage, plan *planner.Plan) (*tall
 	return c, nil
 }
 
-// wave runs the plan's operations from begin to end. The store's go first: they need
-// nothing of the kernel's, or they would be in a later wave.
+// wave runs the plan's operations from begin to end. The store's go first, and the kernel's
+// last: what needs something of another target's is in a later wave.
 func (r *run) wave(ctx context.Context, stage Stage, plan *planner.Plan, begin, end int, c *tally) error {
-	store, kernel := split(plan.Ops, begin, end)
+	store, plugins, kernel := split(plan.Ops, begin, end)
 	if err := r.part(ctx, stage, r.targets.Store, plan, store, c); err != nil {
+		return err
+	}
+	if err := r.part(ctx, stage, r.targets.Plugins, plan, plugins, c); err != nil {
 		return err
 	}
 	return r.part(ctx, stage, r.targets.Kernel, plan, kernel, c)
@@ -64,6 +67,9 @@ func (r *run) wave(ctx context.Context, stage Stage, plan *planner.Plan, begin, 
 func (r *run) part(ctx context.Context, stage Stage, t state.Target, plan *planner.Plan, which []int, c *tally) error {
 	if len(which) == 0 {
 		return nil
+	}
+	if t == nil {
+		return fmt.Errorf("running %s: there is nobody here to do it", contents(plan.Ops[which[0]:which[0]+1]))
 	}
 	tell := func(i int, ended bool, err error) {
 		r.opts.Events(Event{
@@ -98,16 +104,19 @@ func (r *run) part(ctx context.Context, stage Stage, t state.Target, plan *plann
 	return err
 }
 
-// split parts a wave into what goes to the store and what goes to the kernel.
-func split(ops []state.Op, begin, end int) (store, kernel []int) {
+// split parts a wave into what goes to the store, to plugins and to the kernel.
+func split(ops []state.Op, begin, end int) (store, plugins, kernel []int) {
 	for i := begin; i < end; i++ {
-		if ops[i].Key.Place == state.Store {
+		switch p := ops[i].Key.Place; {
+		case p == state.Store:
 			store = append(store, i)
-		} else {
+		case p.Asked():
+			plugins = append(plugins, i)
+		default:
 			kernel = append(kernel, i)
 		}
 	}
-	return store, kernel
+	return store, plugins, kernel
 }
 
 // contents says what a wave is about, for the table of phases: "create namespace, link".

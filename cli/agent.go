@@ -117,7 +117,14 @@ func openMachine(ctx context.Context, s *session, f *flow, store state.RecordSto
 		unlock()
 		return nil, nil, err
 	}
-	return &machine{Kernel: k}, func() {
+	p, err := openPlugins(f.stack, f.host, store)
+	if err != nil {
+		_ = k.Close()
+		unlock()
+		return nil, nil, err
+	}
+	return &machine{Kernel: k, plugins: p}, func() {
+		_ = p.Close()
 		_ = k.Close() // nothing is lost with a socket
 		unlock()
 	}, nil

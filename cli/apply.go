@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 
 	"github.com/cnmctl/cnmctl/applier"
@@ -103,6 +104,7 @@ func checkApproval(s *session) error {
 
 // execute carries the plan out and says how it went.
 func (f *flow) execute(ctx context.Context) error {
+	plan := f.plan
 	if err := f.carryOut(ctx); err != nil {
 		return err
 	}
@@ -110,7 +112,12 @@ func (f *flow) execute(ctx context.Context) error {
 	if err := f.awaitHosts(ctx); err != nil {
 		return err
 	}
-	f.s.say.done(f.plan, operation(f.destroy))
+	if plan.Asks() && f.config != nil { // outputs may tell by now what plugins gave
+		if err := f.evaluate(); err != nil {
+			return err
+		}
+	}
+	f.s.say.done(plan, operation(f.destroy))
 	f.showOutputs()
 	return nil
 }
@@ -123,10 +130,11 @@ func (f *flow) carryOut(ctx context.Context) error {
 	}
 	keep := s.String("on-failure") == "keep"
 	s.onInterrupt = func(n int) { s.say.interrupted(n, keep) }
+	f.began, f.settingsWanted = f.before, maps.Clone(f.want)
 	view := newProgress(s.say.text)
 	told := &storyteller{stream: s.say.stream}
 	result, err := applier.Run(ctx, f.plan, f.targets(), applier.Options{
-		Before: f.before, Keep: keep, Abort: s.hard,
+		Before: f.before, Keep: keep, Abort: s.hard, Next: f.next,
 		Events: func(e applier.Event) {
 			view.event(e)
 			told.event(e)
@@ -151,13 +159,14 @@ func (f *flow) carryOut(ctx context.Context) error {
 func (f *flow) targets() applier.Targets {
 	if f.pass != nil {
 		t := f.pass.Targets()
-		t.Kernel = f.s.env.WrapKernel(t.Kernel)
+		t.Kernel, t.Live = f.s.env.WrapKernel(t.Kernel), liveReader{f}
 		return t
 	}
 	return applier.Targets{
-		Kernel: f.s.env.WrapKernel(f.kernel),
-		Store:  f.s.env.WrapStore(f.store),
-		Live:   f, KernelAlone: kernelAlone{f},
+		Kernel:  f.s.env.WrapKernel(f.kernel),
+		Store:   f.s.env.WrapStore(f.store),
+		Plugins: f.plugins,
+		Live:    f, KernelAlone: kernelAlone{f},
 		Settle: f.kernel.Settle, Raise: f.kernel.Raise,
 	}
 }

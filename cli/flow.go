@@ -15,6 +15,7 @@ import (
 	"github.com/cnmctl/cnmctl/spec"
 	"github.com/cnmctl/cnmctl/state"
 	"github.com/cnmctl/cnmctl/state/kernel"
+	"github.com/cnmctl/cnmctl/state/plugins"
 	"github.com/hashicorp/hcl/v2"
 	"golang.org/x/sync/errgroup"
 )
@@ -34,9 +35,10 @@ type flow struct {
 	settings spec.Store
 	host     string
 
-	store  state.RecordStore
-	kernel *kernel.Kernel
-	// live is what the kernel holds, records what the store does, before both together.
+	store   state.RecordStore
+	kernel  *kernel.Kernel
+	plugins *plugins.Target
+	// live is what the kernel and the plugins of this host hold, records what the store does, before both together.
 	live    *kernel.Live
 	records state.World
 	before  state.World
@@ -45,6 +47,9 @@ type flow struct {
 	// tells which of them were.
 	outdated state.World
 	reset    agent.Resets
+	// began is the world before the run, and settingsWanted all that its plans wanted: a run
+	// has several plans when plugins have to answer first.
+	began, settingsWanted state.World
 	// whole: the plan is for all of the configuration.
 	whole bool
 	// pass is the plan's origin when it is this host's share of the records; nil when it is
@@ -137,6 +142,10 @@ func (f *flow) open() (err error) {
 	}
 	f.kernel = k
 	f.s.closers = append(f.s.closers, k)
+	if f.plugins, err = openPlugins(f.stack, f.host, f.store); err != nil {
+		return err
+	}
+	f.s.closers = append(f.s.closers, f.plugins)
 	return nil
 }
 
@@ -149,7 +158,7 @@ func (f *flow) look(ctx context.Context) error {
 			return err
 		})
 		var err error
-		f.live, err = f.kernel.Snapshot(ctx)
+		f.live, err = readHost(ctx, f.kernel, f.plugins)
 		return cmp.Or(stored.Wait(), err)
 	})
 	if err != nil {
@@ -214,7 +223,9 @@ func (f *flow) evaluate() error {
 // expand lowers what is wanted to objects.
 func (f *flow) expand() error {
 	return f.timed("expand into objects", func() (err error) {
-		f.want, err = drivers.Expand(f.stack, f.host, drivers.RecordsOf(f.topology), registry.All())
+		records := drivers.RecordsOf(f.topology)
+		records.Answers = f.before
+		f.want, err = drivers.Expand(f.stack, f.host, records, registry.All())
 		return err
 	})
 }

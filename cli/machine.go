@@ -10,17 +10,22 @@ import (
 	"github.com/cnmctl/cnmctl/state"
 	"github.com/cnmctl/cnmctl/state/kernel"
 	"github.com/cnmctl/cnmctl/state/local"
+	"github.com/cnmctl/cnmctl/state/plugins"
 )
 
 // machine is the kernel as converging sees it.
 type machine struct {
 	*kernel.Kernel
-	others map[netip.Addr]string
+	plugins *plugins.Target
+	others  map[netip.Addr]string
 }
+
+// Plugins are those of this host.
+func (m *machine) Plugins() state.Target { return m.plugins }
 
 // Snapshot reads what there is of the stack.
 func (m *machine) Snapshot(ctx context.Context) (state.World, error) {
-	live, err := m.Kernel.Snapshot(ctx)
+	live, err := readHost(ctx, m.Kernel, m.plugins)
 	if err != nil {
 		return nil, err
 	}

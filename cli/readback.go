@@ -33,11 +33,11 @@ type kernelAlone struct{ *flow }
 
 // Snapshot reads the kernel anew, with the settings that the plan manages.
 func (f kernelAlone) Snapshot(ctx context.Context) (state.World, error) {
-	live, err := f.kernel.Snapshot(ctx)
+	live, err := readHost(ctx, f.kernel, f.plugins)
 	if err != nil {
 		return nil, err
 	}
-	if err := f.kernel.ReadSysctls(ctx, live.World, f.want, f.before); err != nil {
+	if err := f.kernel.ReadSysctls(ctx, live.World, f.want, f.before, f.settingsWanted, f.began); err != nil {
 		return nil, err
 	}
 	f.reset.Hide(live.World)
@@ -63,7 +63,7 @@ func (f *flow) findOutdated() state.World {
 	if !f.recordsDiffer() {
 		return outdated
 	}
-	past, err := drivers.Expand(f.stack, f.host, drivers.RecordsIn(f.records), registry.All())
+	past, err := drivers.Expand(f.stack, f.host, drivers.RecordsIn(f.before), registry.All())
 	if err != nil {
 		// Records of drivers that this cnmctl does not know are of no help here.
 		f.s.log.Warn("expanding the records", "error", err)

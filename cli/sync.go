@@ -55,11 +55,12 @@ func converge(ctx context.Context, s *session) error {
 	if s.Bool("dry-run") {
 		return nil
 	}
+	plan := f.plan
 	if err := f.carryOut(ctx); err != nil {
 		return err
 	}
 	f.reportRecords(ctx)
-	s.say.done(f.plan, "sync")
+	s.say.done(plan, "sync")
 	return nil
 }
 
@@ -85,7 +86,7 @@ func (f *flow) planShare(ctx context.Context) error {
 		return err
 	}
 	return f.timed("read the kernel and plan", func() error {
-		pass, err := host.Look(ctx, records, &machine{Kernel: f.kernel}, nil)
+		pass, err := host.Look(ctx, records, &machine{Kernel: f.kernel, plugins: f.plugins}, nil)
 		if err != nil {
 			return err
 		}

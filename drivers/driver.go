@@ -57,6 +57,8 @@ type Traits struct {
 	Direct bool
 	// Refiner, where there is one, knows better by the options of a network.
 	Refiner Refiner
+	// Plugin: a plugin makes the endpoints' interfaces, and chooses their MACs and names.
+	Plugin bool
 	// WayOut is the driver of the network by which the endpoints' sandboxes get out, when
 	// they have no other way; "" for networks that are a way out themselves, or need none.
 	WayOut string
@@ -84,6 +86,8 @@ type View struct {
 	Hosts []state.HostRecord
 	// Away are the endpoints that are attached on other hosts, in order of address.
 	Away []Away
+	// Answers are what plugins have said.
+	Answers state.World
 	// Endpoints are those of the network that are attached to a sandbox of this host, in
 	// order of address.
 	Endpoints []Attached
@@ -134,6 +138,10 @@ type Offer struct {
 	Gateway4, Gateway6 netip.Addr
 	// Direct4 and Direct6: the default routes go out by the link itself, without a next hop.
 	Direct4, Direct6 bool
+	// OnLink: no address of the interface covers the gateways.
+	OnLink bool
+	// Elected are objects that go with being the sandbox's way out.
+	Elected []state.Object
 	// Internal endpoints are no way out.
 	Internal bool
 	// Isolated endpoints cannot reach the others of their network, so their sandboxes'

@@ -2,6 +2,7 @@ package drivers
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -16,6 +17,8 @@ type Records struct {
 	Networks  []state.Network
 	Sandboxes []state.Sandbox
 	Endpoints []state.Endpoint
+	// Answers are what plugins have said.
+	Answers state.World
 }
 
 // RecordsOf are the records of a topology.
@@ -45,7 +48,7 @@ func RecordsOf(t *spec.Topology) Records {
 
 // RecordsIn are the records in a world, in order.
 func RecordsIn(w state.World) Records {
-	var r Records
+	r := Records{Answers: w}
 	for _, k := range w.Keys() {
 		switch o := w[k].(type) {
 		case state.HostRecord:
@@ -65,7 +68,7 @@ func RecordsIn(w state.World) Records {
 // the kernel objects that carry its networks and sandboxes on the host. It is a pure
 // function; equal records give an equal world, in whatever order they come.
 func Expand(stack, host string, records Records, all []Driver) (state.World, error) {
-	x := newExpander(stack, host, records)
+	x := newExpander(stack, host, records.assigned(all))
 	for _, n := range x.networks {
 		if err := x.expandNetwork(n, all); err != nil {
 			return nil, fmt.Errorf("expanding %s: %w", n.Mark.Address, err)
@@ -105,6 +108,7 @@ type expander struct {
 	table     table
 	world     state.World
 	lists     hostLists
+	answers   state.World
 }
 
 // network is a network with its attached endpoints.
@@ -141,6 +145,7 @@ func newExpander(stack, host string, r Records) *expander {
 		bySandbox: make(map[state.Address]*sandbox, len(r.Sandboxes)),
 		world:     make(state.World, len(r.Networks)*8+len(r.Sandboxes)*8+len(r.Endpoints)*8),
 		lists:     hostLists{stack: stack, shared: map[string]string{}},
+		answers:   r.Answers,
 	}
 	for _, n := range sortedBy(r.Networks, func(n *state.Network) state.Address { return n.Mark.Address }) {
 		net := &network{Network: n}
@@ -196,12 +201,24 @@ func (x *expander) expandNetwork(n *network, all []Driver) error {
 	if i < 0 {
 		return fmt.Errorf("this cnmctl has no driver %q", n.Driver)
 	}
-	n.global = all[i].Traits().Global
+	traits := all[i].Traits().Of(n.Network)
+	n.global = traits.Global
+	attached := n.attached
+	if n.IPAM.Remote() {
+		if err := x.add(x.leased(n, traits)...); err != nil {
+			return err
+		}
+		if !traits.Plugin {
+			if attached = settled(n.attached); n.Assigned {
+				return nil // what follows is known when the plugin was asked
+			}
+		}
+	}
 	if !n.global && len(n.attached) == 0 && (len(n.away) > 0 || len(x.hosts) > 0) {
 		return nil // it is on the hosts where it has endpoints
 	}
 	made, err := all[i].Expand(View{
-		Stack: x.stack, Host: x.host, Hosts: x.hosts, Network: n.Network, Endpoints: n.attached, Away: n.away,
+		Stack: x.stack, Host: x.host, Hosts: x.hosts, Network: n.Network, Endpoints: attached, Away: n.away, Answers: x.answers,
 	})
 	if err != nil {
 		return err
@@ -209,6 +226,78 @@ func (x *expander) expandNetwork(n *network, all []Driver) error {
 	n.offers = made.Offers
 	x.table.merge(n.Network, made)
 	return x.add(made.Objects...)
+}
+
+// leased is what the network's IPAM plugin is asked for: its ranges, and the addresses of
+// its endpoints, wherever they are.
+func (x *expander) leased(n *network, t Traits) []state.Object {
+	var objects []state.Object
+	for _, p := range Pools(n.Network, t.Gateway, n.global) {
+		objects = append(objects, p)
+	}
+	for _, e := range x.endpoints {
+		if e.Network != n.Mark.Address || !t.Links {
+			continue
+		}
+		for _, l := range leases(n.Network, e) {
+			objects = append(objects, l)
+		}
+	}
+	return objects
+}
+
+// settled are the endpoints that have the addresses which a plugin gives.
+func settled(all []Attached) []Attached {
+	var has []Attached
+	for _, e := range all {
+		waits := func(name string) bool {
+			return name == "ipv4" && !e.IPv4.IsValid() || name == "ipv6" && !e.IPv6.IsValid()
+		}
+		whole := func(p netip.Prefix) bool { return p.IsValid() && p.IsSingleIP() } // its length is the pool's
+		if !slices.ContainsFunc(e.Assigned, waits) && !whole(e.IPv4) && !whole(e.IPv6) {
+			has = append(has, e)
+		}
+	}
+	return has
+}
+
+// assigned are the records with what plugins have answered.
+func (r Records) assigned(all []Driver) Records {
+	plugged, networks := map[state.Address]string{}, map[state.Address]state.Network{}
+	r.Networks = slices.Clone(r.Networks)
+	for i := range r.Networks {
+		n := &r.Networks[i]
+		AssignNetwork(n, r.Answers)
+		networks[n.Mark.Address] = *n
+		plugged[n.Mark.Address] = PluginOf(*n, all)
+	}
+	r.Endpoints = slices.Clone(r.Endpoints)
+	for i := range r.Endpoints {
+		e := &r.Endpoints[i]
+		if n := networks[e.Network]; n.IPAM.Remote() || plugged[e.Network] != "" {
+			AssignEndpoint(n, e, plugged[e.Network], r.Answers)
+		}
+	}
+	return r
+}
+
+// PluginOf is the plugin that carries the network, "" for none.
+func PluginOf(n state.Network, all []Driver) string {
+	for _, d := range all {
+		if d.Traits().Plugin && d.Schema().Name == n.Driver {
+			return OptionText(n.Options, "plugin")
+		}
+	}
+	return ""
+}
+
+// OptionText is an option that is a text, "" for none.
+func OptionText(o state.Options, name string) string {
+	var text string
+	if raw, ok := o[name]; ok && json.Unmarshal(raw, &text) != nil {
+		return ""
+	}
+	return text
 }
 
 // add puts objects into the world. Two blocks may ask for the very same thing (forwarding,

@@ -124,8 +124,9 @@ func (s *sandbox) defaultRoutes() []state.Object {
 		if a, offer, ok := s.elect(family.way); ok {
 			via, _ := family.way(offer)
 			objects = append(objects, state.NewRoute(state.Route{
-				Place: s.Place(), Dst: family.dst, Via: via, Dev: offer.Link, Mark: a.Mark,
+				Place: s.Place(), Dst: family.dst, Via: via, Dev: offer.Link, OnLink: offer.OnLink, Mark: a.Mark,
 			}))
+			objects = append(objects, offer.Elected...)
 		}
 	}
 	return objects

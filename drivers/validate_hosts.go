@@ -20,7 +20,7 @@ func validateHosts(t *spec.Topology, all []Driver) hcl.Diagnostics {
 	global := map[state.Address]bool{}
 	for _, n := range t.Networks {
 		i := slices.IndexFunc(all, func(d Driver) bool { return d.Schema().Name == n.Driver })
-		global[n.Mark.Address] = i >= 0 && all[i].Traits().Global
+		global[n.Mark.Address] = i >= 0 && all[i].Traits().Of(n.Network).Global
 	}
 	hosts, sandboxes := map[string]*spec.Host{}, map[state.Address]*spec.Sandbox{}
 	for _, h := range t.Hosts {

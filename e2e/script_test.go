@@ -4,6 +4,7 @@
 package e2e
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,13 +12,15 @@ import (
 
 	"github.com/cnmctl/cnmctl/cli"
 	"github.com/cnmctl/cnmctl/e2e/apart"
+	"github.com/cnmctl/cnmctl/examples/remote/veth"
+	"github.com/cnmctl/cnmctl/plugin"
 	"github.com/cnmctl/cnmctl/state/consul/consultest"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
 func TestMain(m *testing.M) {
 	apart.Main()
-	testscript.Main(m, map[string]func(){"cnmctl": cnmctl})
+	testscript.Main(m, map[string]func(){"cnmctl": cnmctl, "veth-plugin": vethPlugin})
 }
 
 // cnmctl is the command under test, in a process of its own.
@@ -25,6 +28,14 @@ func cnmctl() {
 	os.Exit(cli.Main(os.Args, cli.Env{
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv,
 	}))
+}
+
+// vethPlugin is the plugin of the example "remote", in a process of its own.
+func vethPlugin() {
+	if err := veth.Serve(plugin.Docker.Sockets); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 }
 
 // TestScripts runs every script, each in a process and namespaces of its own.

@@ -34,6 +34,7 @@ func (a *Allocator) Networks(t *spec.Topology) hcl.Diagnostics {
 	measureHosts(t.Hosts, held)
 	diags := a.implyGateway(t)
 	networks := inOrder(t.Networks, networkAddress)
+	a.assignNetworks(networks, held)
 	diags = append(diags, a.allocateDevices(t.Stack, networks, held)...)
 	diags = append(diags, a.allocateSubnets(t, networks, held)...)
 	diags = append(diags, a.allocateVNIs(networks, held)...)
@@ -50,6 +51,7 @@ func (a *Allocator) Endpoints(t *spec.Topology) hcl.Diagnostics {
 	}
 	diags := w.checkPointToPoint()
 	diags = append(diags, w.enterHost()...)
+	w.leaveToPlugins()
 	diags = append(diags, w.allocateAddresses()...)
 	diags = append(diags, w.allocateMACs()...)
 	diags = append(diags, w.allocateInterfaces()...)

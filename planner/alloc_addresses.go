@@ -3,6 +3,7 @@ package planner
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/cnmctl/cnmctl/spec"
@@ -31,12 +32,12 @@ func (w *wiring) allocateAddresses() hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	for _, f := range families() {
 		plots := w.plots(f)
-		for _, e := range w.linked {
+		for _, e := range w.addressed() {
 			if f.of(e).IsValid() {
 				diags = append(diags, w.takeWritten(f, e, plots[e.Network])...)
 			}
 		}
-		for _, e := range w.linked {
+		for _, e := range w.addressed() {
 			if !f.of(e).IsValid() {
 				takeHeld(f, e, plots[e.Network], w.held.Endpoints[e.Mark.Address].Addresses)
 			}
@@ -44,6 +45,17 @@ func (w *wiring) allocateAddresses() hcl.Diagnostics {
 		diags = append(diags, w.takeLowest(f, plots)...)
 	}
 	return diags
+}
+
+// addressed are the endpoints whose addresses cnmctl itself gives out.
+func (w *wiring) addressed() []*spec.Endpoint {
+	if !slices.ContainsFunc(w.networks, func(n *spec.Network) bool { return !ownAddresses(n) }) {
+		return w.linked
+	}
+	return slices.DeleteFunc(slices.Clone(w.linked), func(e *spec.Endpoint) bool {
+		n := w.network[e.Network]
+		return n != nil && !ownAddresses(n)
+	})
 }
 
 // plots are the subnets of a family, by network and in the order in which they are used.
@@ -110,7 +122,7 @@ func takeHeld(f family, e *spec.Endpoint, plots []*plot, held []netip.Addr) {
 func (w *wiring) takeLowest(f family, plots map[state.Address][]*plot) hcl.Diagnostics {
 	without := map[state.Address][]*spec.Endpoint{}
 	var full []state.Address
-	for _, e := range w.linked {
+	for _, e := range w.addressed() {
 		if f.of(e).IsValid() || len(plots[e.Network]) == 0 {
 			continue
 		}

@@ -17,7 +17,7 @@ func (a *Allocator) allocateGateways(networks []*spec.Network, held Held) hcl.Di
 	var diags hcl.Diagnostics
 	for _, n := range networks {
 		for i := range n.Subnets {
-			if s := &n.Subnets[i]; !s.Gateway.IsValid() && a.traits[n.Driver].Of(n.Network).Gateway {
+			if s := &n.Subnets[i]; !s.Gateway.IsValid() && a.traits[n.Driver].Of(n.Network).Gateway && ownAddresses(n) {
 				at := n.At("subnet[" + strconv.Itoa(i) + "].range")
 				around := *s
 				if shares(a.traits[n.Driver], n) {

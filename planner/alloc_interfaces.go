@@ -2,6 +2,7 @@ package planner
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -50,6 +51,9 @@ func (b *box) takeWritten() hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	for _, e := range b.inside[b.Mark.Address] {
 		if !b.of(e).Links {
+			continue
+		}
+		if e.Interface == "" && slices.Contains(e.Assigned, "interface") {
 			continue
 		}
 		if e.Interface == "" {

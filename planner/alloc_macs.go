@@ -31,7 +31,7 @@ func (w *wiring) allocateMACs() hcl.Diagnostics {
 		taken[at] = e
 	}
 	for _, e := range w.linked {
-		if !e.MAC.IsZero() || w.of(e).ParentMAC {
+		if !e.MAC.IsZero() || w.of(e).ParentMAC || w.of(e).Plugin {
 			continue
 		}
 		e.MAC = w.freeMAC(e, taken)
@@ -48,13 +48,13 @@ func macInUse(e, other *spec.Endpoint) *hcl.Diagnostic {
 
 // freeMAC is the first MAC by the rule that nobody on the network has asked for.
 func (w *wiring) freeMAC(e *spec.Endpoint, taken map[onNetwork]*spec.Endpoint) state.MAC {
-	if e.IPv4.IsValid() {
+	if e.IPv4.IsValid() && ownAddresses(w.network[e.Network]) {
 		if mac := macOf(e.IPv4.Addr()); taken[onNetwork{e.Network, mac}] == nil {
 			return mac
 		}
 	}
 	text := string(e.Mark.Address)
-	if e.IPv6.IsValid() {
+	if e.IPv6.IsValid() && ownAddresses(w.network[e.Network]) {
 		text = e.IPv6.Addr().String()
 	}
 	for attempt := 0; ; attempt++ {

@@ -109,7 +109,7 @@ func (s *subnetting) enter(n *spec.Network, traits drivers.Traits, i int, at *hc
 
 // missing reports which families of the network still want an automatic subnet.
 func missing(n *spec.Network, traits drivers.Traits) (v4, v6 bool) {
-	if !traits.Pools {
+	if !traits.Pools || !ownAddresses(n) {
 		return false, false
 	}
 	v4, v6 = !n.NoIPv4, n.IPv6

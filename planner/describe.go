@@ -38,6 +38,8 @@ func describe(o state.Object) (what, details string) {
 		return "claim on " + o.String(), ""
 	case state.Foreign:
 		return o.K.String(), "not made by cnmctl: " + o.What
+	case state.Pool, state.Lease, state.Allocation, state.PluginNetwork, state.PluginEndpoint, state.WayOut, state.Node:
+		return string(o.Key().Kind) + place, ""
 	case state.Network, state.Sandbox, state.Endpoint, state.HostRecord:
 		return "record of " + o.Key().Name, ""
 	}
@@ -49,6 +51,9 @@ func linkDetails(l state.Link) string {
 	parts := []string{string(l.Type)}
 	if l.Type == state.Veth {
 		parts = append(parts, "peer "+l.Peer.Name+" in "+l.Peer.Place.String())
+	}
+	if l.Type == state.Given {
+		parts = append(parts, l.From+" of the host")
 	}
 	if l.Type == state.VXLAN {
 		parts = append(parts, fmt.Sprintf("VNI %d, UDP port %d of %s", l.Tunnel.VNI, l.Tunnel.Port, l.Tunnel.Underlay))

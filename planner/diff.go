@@ -17,6 +17,7 @@ func Diff(live, want state.World, opts Options) (*Plan, hcl.Diagnostics) {
 		return nil, diags
 	}
 	d.spread()
+	d.putOffAnswers()
 	d.mend()
 	d.arrange()
 	d.explain()
@@ -116,13 +117,10 @@ func newDiff(live, want state.World, opts Options) *diff {
 // wanted world was once a live one, and holds what nobody can make: foreign things, which
 // are none of our business, and links whose creation was cut short.
 func wanted(o, live state.Object) bool {
-	switch o := o.(type) {
-	case state.Foreign:
+	if _, foreign := o.(state.Foreign); foreign {
 		return false
-	case state.Link:
-		return !o.HalfMade || o == live
 	}
-	return true
+	return !half(o) || live != nil && state.Compare(o, live).Same()
 }
 
 // classify decides for each key on its own, and finds all conflicts.
@@ -166,7 +164,7 @@ func (d *diff) compare(n *node) {
 // remade reports that the user asked for the node's block to be made anew. Its records
 // stay, and host-wide switches, which are not the block's alone.
 func (d *diff) remade(n *node) bool {
-	if n.key.Place == state.Store || !d.forced(n.owner()) {
+	if n.key.Place == state.Store || n.key.Place.InIPAM() || !d.forced(n.owner()) {
 		return false
 	}
 	s, ok := n.live.(state.Sysctl)
@@ -178,7 +176,7 @@ func (d *diff) drop(n *node) {
 	if s, ok := n.live.(state.Sysctl); ok && s.Keep {
 		return // turned on when needed, never off: others may rely on it by now
 	}
-	if d.forgot(n.owner()) && n.key.Place != state.Store {
+	if d.forgot(n.owner()) && n.key.Place.InKernel() {
 		d.forget(n)
 		return
 	}

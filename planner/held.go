@@ -23,6 +23,8 @@ type Held struct {
 	UnderlayMTUs map[string]int
 	// Records are those of the store, for what of a block is to stay as it is.
 	Records state.World
+	// Answers are what plugins have said.
+	Answers state.World
 	Facts   Facts
 }
 
@@ -106,9 +108,23 @@ func (f Facts) within(p netip.Prefix) (ip netip.Addr, link string, found bool) {
 func HeldFrom(records, live state.World, moves []spec.Move, facts Facts) Held {
 	h := inStore(records).confirmedBy(inKernel(live))
 	h.Records = records
+	h.Answers = answers(records, live)
 	h.Facts = facts.without(live)
 	h.Facts.VNIs = claimedElsewhere(records, facts.VNIs)
 	return h.moved(moves)
+}
+
+// answers are what plugins have said, of whichever place it was kept in.
+func answers(worlds ...state.World) state.World {
+	all := state.World{}
+	for _, w := range worlds {
+		for k, o := range w {
+			if k.Place.Asked() {
+				all[k] = o
+			}
+		}
+	}
+	return all
 }
 
 func newHeld() Held {

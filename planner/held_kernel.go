@@ -41,7 +41,7 @@ func (h Held) addLink(l state.Link, live state.World) {
 	switch l.Type {
 	case state.VLAN:
 		return
-	case state.Veth, state.Macvlan, state.IPvlan:
+	case state.Veth, state.Macvlan, state.IPvlan, state.Given:
 	default:
 		n := h.Networks[owner]
 		if l.Type == state.VXLAN {
@@ -52,7 +52,10 @@ func (h Held) addLink(l state.Link, live state.World) {
 		return
 	}
 	e := h.Endpoints[owner]
-	if isHostEnd(l, live) {
+	if l.Type == state.Given && l.Place == state.Host && l.Name == l.From {
+		return // on its way into a sandbox
+	}
+	if l.Type != state.Given && isHostEnd(l, live) {
 		e.HostInterfaces = append(e.HostInterfaces, l.Name)
 	} else {
 		e.Interfaces = append(e.Interfaces, l.Name)

@@ -111,7 +111,7 @@ func (p *Plan) Count() Count {
 func (p *Plan) Kernel() Count {
 	var c Count
 	for _, op := range p.Ops {
-		if op.Key.Place == state.Store {
+		if !op.Key.Place.InKernel() {
 			continue
 		}
 		switch op.Action {

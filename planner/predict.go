@@ -57,7 +57,7 @@ func disown(w state.World, keys []state.Key) {
 // there: both are worlds as they are read, with foreign things in them, which are left
 // alone.
 func Restore(want, now state.World) (*Plan, error) {
-	plan, diags := Diff(now, want, Options{})
+	plan, diags := Diff(now, refreshed(want, now), Options{})
 	if diags.HasErrors() {
 		return nil, fmt.Errorf("planning the way back: %w", diags)
 	}
@@ -68,7 +68,7 @@ func Restore(want, now state.World) (*Plan, error) {
 // difference in the order of the keys. It decides nothing, so unlike Diff it does not look
 // at what a repair would take along.
 func Verify(live, want state.World, opts Options) []string {
-	d := newDiff(live, want, opts)
+	d := newDiff(live, refreshed(want, live), opts)
 	var lines []string
 	for _, k := range slices.SortedFunc(maps.Keys(d.nodes), state.CompareKeys) {
 		n := d.nodes[k]

@@ -69,6 +69,12 @@ func fate(n *node) string {
 
 // drift says what somebody else did to a kernel object whose block has not changed.
 func (d *diff) drift(n *node) string {
+	if n.key.Place.Asked() {
+		if e, ok := n.live.(state.PluginEndpoint); ok && e.Stage == state.Lost {
+			return deletedOutside // its interface, that is
+		}
+		return ""
+	}
 	if n.key.Place == state.Store || !d.settledFor(n) {
 		return ""
 	}

@@ -229,6 +229,9 @@ func (out *printer) line(symbol string, o state.Object, reason string) {
 	if f, ok := o.(state.File); ok {
 		details = out.contentText(f, symbol)
 	}
+	if o.Key().Place.Asked() {
+		details = callText(o, symbol)
+	}
 	out.gutter(7, symbol)
 	out.put(what)
 	if details != "" {

@@ -55,6 +55,11 @@ func (s *script) wave(number int, ops []state.Op) {
 		if op.Key.Place == state.Store {
 			continue
 		}
+		if made, unmade := calls(op.Object()); made != "" {
+			s.line("\n# The %s is asked for %s: %s", op.Key.Place, op.Object().Owner().Address,
+				map[state.Action]string{state.Create: made, state.Delete: unmade}[op.Action])
+			continue
+		}
 		if !headed {
 			s.line("\n# Step %d", number)
 			headed = true

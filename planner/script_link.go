@@ -13,6 +13,10 @@ func (s *script) link(op state.Op, l state.Link) {
 	case state.Update:
 		s.changeLink(op.Before.(state.Link), l)
 	case state.Delete:
+		if l.Type == state.Given {
+			s.returnLink(l)
+			return
+		}
 		s.line("%s link del dev %s", ip(l.Place), shell(l.Name))
 	}
 }
@@ -28,6 +32,10 @@ func (s *script) makeLink(l state.Link, along []state.Object) {
 	// ip(8) can name a namespace for the other end, but not the host.
 	if len(ends) == 2 && ends[0].Place != state.Host && ends[1].Place == state.Host {
 		ends[0], ends[1] = ends[1], ends[0]
+	}
+	if l.Type == state.Given {
+		s.takeLink(l)
+		return
 	}
 	command := ip(ends[0].Place) + " link add" + born(ends[0]) + " type " + string(l.Type)
 	switch l.Type {
@@ -48,6 +56,38 @@ func (s *script) makeLink(l state.Link, along []state.Object) {
 	for _, end := range ends {
 		s.finishLink(end)
 	}
+}
+
+// takeLink moves a link that a plugin gave into its sandbox.
+func (s *script) takeLink(l state.Link) {
+	s.line("ip link set dev %s down alias %s group %#x", shell(l.From), shell(l.Mark.GivenMark(l.From)), state.LinkGroup(l.Mark.Stack))
+	if ns, ok := l.Place.Netns(); ok {
+		s.line("ip link set dev %s netns %s name %s", shell(l.From), shell(ns), shell(l.Name))
+	} else {
+		s.line("ip link set dev %s name %s", shell(l.From), shell(l.Name))
+	}
+	if l.NoIPv6 {
+		s.ipv6(l)
+	}
+	set := ""
+	if l.MTU != 0 {
+		set += fmt.Sprintf(" mtu %d", l.MTU)
+	}
+	if !l.MAC.IsZero() {
+		set += " address " + l.MAC.String()
+	}
+	s.line("%s link set dev %s%s up", ip(l.Place), shell(l.Name), set)
+}
+
+// returnLink gives a link back to the plugin that gave it.
+func (s *script) returnLink(l state.Link) {
+	s.line("%s link set dev %s down", ip(l.Place), shell(l.Name))
+	if l.Place == state.Host {
+		s.line("ip link set dev %s name %s", shell(l.Name), shell(l.From))
+	} else {
+		s.line("%s link set dev %s netns 1 name %s", ip(l.Place), shell(l.Name), shell(l.From))
+	}
+	s.line("ip link set dev %s alias '' group 0", shell(l.From))
 }
 
 // born are the arguments of a link's creation.

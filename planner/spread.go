@@ -20,6 +20,7 @@ func (d *diff) spread() {
 	}
 	d.indexInside()
 	pairs := d.pairs()
+	followers := d.followers()
 	kill := func(n *node) {
 		if n.live == nil || n.dead {
 			return
@@ -36,6 +37,9 @@ func (d *diff) spread() {
 		if n.dead {
 			for _, content := range d.inside[n] {
 				kill(content)
+			}
+			for _, follower := range followers[n] {
+				kill(follower)
 			}
 		}
 		if n.made {
@@ -118,6 +122,11 @@ func (d *diff) arrange() {
 		return state.CompareKeys(a.key, b.key)
 	})
 	for _, n := range d.changes {
+		if f, ok := n.live.(state.Dependent); ok && n.dead && len(f.Follows()) > 0 && !d.goesWithOther(n) {
+			d.take(n) // with all that is on it, before its namespace goes
+		}
+	}
+	for _, n := range d.changes {
 		if n.dead && n.taker == nil && !d.goesWithOther(n) {
 			d.take(n)
 		}
@@ -176,8 +185,9 @@ func isSecond(o state.Object) bool {
 var rank = func() map[state.Kind]int {
 	ranks := map[state.Kind]int{}
 	for i, k := range []state.Kind{
-		state.KindClaim, state.KindNamespace, state.KindRuleset, state.KindLink, state.KindSysctl,
-		state.KindNeighbor, state.KindFDB, state.KindAddress, state.KindRoute, state.KindRule, state.KindFile,
+		state.KindClaim, state.KindPool, state.KindLease, state.KindAllocation, state.KindNode, state.KindPluginNetwork,
+		state.KindNamespace, state.KindRuleset, state.KindPluginEndpoint, state.KindLink, state.KindSysctl,
+		state.KindNeighbor, state.KindFDB, state.KindAddress, state.KindRoute, state.KindRule, state.KindWayOut, state.KindFile,
 		state.KindHost, state.KindNetwork, state.KindSandbox, state.KindEndpoint,
 	} {
 		ranks[k] = i

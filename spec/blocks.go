@@ -21,7 +21,7 @@ func networkSchema(drivers []DriverSchema) BlockSchema {
 			nameAttr("The network's name, unique in the stack. Default: the block's label, with the key of `for_each` or the index of `count` and the module's path."),
 			labelsAttr(),
 		}, repeated()...),
-		Blocks: []BlockSchema{subnetSchema(), lifecycleSchema()},
+		Blocks: []BlockSchema{subnetSchema(), ipamSchema(), lifecycleSchema()},
 	}}
 	for _, d := range drivers {
 		b.Blocks = append(b.Blocks, BlockSchema{Schema: optionsSchema(d.Name, d.Network), Max: 1})
@@ -38,6 +38,19 @@ func subnetSchema() BlockSchema {
 			attr("gateway", cty.String, "The network's own address in the range. Default: the first free one, if the driver has a gateway.").checked(onStrings(checkHostAddr(0))),
 			attr("range", cty.String, "Where automatic addresses come from, a part of `cidr`. Default: all of it.").checked(onStrings(checkCIDR)),
 			attr("reserved", stringMap, "Addresses that are never handed out, by a name that says why: `{ router = \"10.1.0.254\" }`.").checked(onStrings(checkHostAddr(0))),
+		},
+	}}
+}
+
+func ipamSchema() BlockSchema {
+	return BlockSchema{Max: 1, Schema: Schema{
+		Name: "ipam",
+		Doc:  "Who gives out the network's subnets and addresses. Without it, cnmctl does.",
+		Attrs: []AttrSchema{
+			attr("driver", cty.String, "`default` (cnmctl), `null` (nobody: endpoints have the addresses that a `remote` network's plugin chooses, or none), or the name of an IPAM plugin, which is found where Docker finds it.").required().checked(onStrings(checkPluginName)),
+			attr("address_space", cty.String, "The plugin's address space. Default: the one that it names for networks of a host, or of the cluster."),
+			attr("options", stringMap, "Options of the plugin's own, which it gets with each request for a subnet."),
+			attr("timeout", cty.Number, "How many seconds a call may take.").or(cty.NumberIntVal(30)).checked(between(1, 3600)),
 		},
 	}}
 }

@@ -3,6 +3,7 @@ package spec
 import (
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/cnmctl/cnmctl/state"
 	"github.com/zclconf/go-cty/cty"
@@ -40,6 +41,12 @@ func (i *instance) fillNetwork(rd *reading, v *values) {
 	for _, p := range v.of("subnet") {
 		if s, ok := rd.subnet(p, rec); ok {
 			rec.Subnets = append(rec.Subnets, s)
+		}
+	}
+	for _, p := range v.of("ipam") {
+		rec.IPAM = state.IPAMDriver{Driver: p.text("driver"), Space: p.text("address_space"), Options: p.textMap("options"), Timeout: int(p.number("timeout"))}
+		if rec.IPAM.Driver == state.IPAMDefault {
+			rec.IPAM = state.IPAMDriver{} // what it is anyway
 		}
 	}
 	i.explicit = slices.Clone(rec.Subnets)
@@ -151,8 +158,22 @@ func (i *instance) choice(value, attr string, chosen bool) cty.Value {
 		return cty.UnknownVal(cty.String).Mark(failedMark{})
 	case !chosen:
 		return i.scope.pending(cty.String, i.block, attr)
+	case i.assigned(attr):
+		return cty.StringVal(state.Assigned)
 	}
 	return cty.NullVal(cty.String)
+}
+
+// assigned reports that a plugin is still to give the attribute its value.
+func (i *instance) assigned(attr string) bool {
+	on := i.network
+	if i.endpoint != nil {
+		if slices.Contains(i.endpoint.Assigned, strings.TrimSuffix(attr, "_cidr")) {
+			return true
+		}
+		on = i.on.network
+	}
+	return on != nil && on.Assigned && (strings.HasPrefix(attr, "cidr") || strings.HasPrefix(attr, "gateway"))
 }
 
 func (i *instance) networkValue() cty.Value {

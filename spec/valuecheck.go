@@ -297,3 +297,11 @@ func labelMap(v cty.Value) error {
 	}
 	return nil
 }
+
+// checkPluginName refuses what cannot be a plugin's socket.
+func checkPluginName(s string) error {
+	if s == "" || strings.HasPrefix(s, ".") || strings.ContainsAny(s, "/\\\x00") {
+		return fmt.Errorf("%q cannot be the name of a plugin: its socket is called <name>.sock", s)
+	}
+	return nil
+}

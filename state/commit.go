@@ -30,7 +30,7 @@ func Commit(w World, wave []Op) (after World, failed int, err error) {
 		after = World{}
 	}
 	for i, op := range wave {
-		if op.Key.Place != Store {
+		if !op.Key.Place.Kept() {
 			return w, i, fmt.Errorf("storing %s: it belongs to %s", op.Key, op.Key.Place)
 		}
 		if op.Action == Delete {

@@ -33,7 +33,9 @@ func features(w World) map[Feature]bool {
 	for _, o := range w {
 		switch o := o.(type) {
 		case Link:
-			need[Feature(o.Type)] = true
+			if o.Type != Given {
+				need[Feature(o.Type)] = true
+			}
 		case Ruleset:
 			need[FeatureNftables] = true
 		}

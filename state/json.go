@@ -71,6 +71,20 @@ func DecodeObject(b []byte) (Object, error) {
 		return decodeAs[Sandbox](e)
 	case KindHost:
 		return decodeAs[HostRecord](e)
+	case KindPool:
+		return decodeAs[Pool](e)
+	case KindLease:
+		return decodeAs[Lease](e)
+	case KindPluginNetwork:
+		return decodeAs[PluginNetwork](e)
+	case KindPluginEndpoint:
+		return decodeAs[PluginEndpoint](e)
+	case KindAllocation:
+		return decodeAs[Allocation](e)
+	case KindWayOut:
+		return decodeAs[WayOut](e)
+	case KindNode:
+		return decodeAs[Node](e)
 	case kindForeign:
 		return decodeAs[Foreign](e)
 	case kindAdopted:

@@ -28,7 +28,7 @@ const (
 )
 
 // Place says where an object lives: "host" (the namespace cnmctl was started in),
-// "ns/<name>" (a named network namespace) or "store".
+// "ns/<name>" (a named network namespace), "store", "plugin/<name>" or "ipam/<name>".
 type Place string
 
 // The two places that are not a named namespace.
@@ -47,6 +47,10 @@ func (p Place) Netns() (name string, ok bool) { return strings.CutPrefix(string(
 func (p Place) String() string {
 	if ns, ok := p.Netns(); ok {
 		return "namespace " + ns
+	}
+	if p.Asked() {
+		_, name, _ := strings.Cut(string(p), "/")
+		return "plugin " + name
 	}
 	return "the " + string(p)
 }
@@ -107,6 +111,23 @@ type Address string
 type Owner struct {
 	Stack   string
 	Address Address
+}
+
+// givenBy stands in a mark between the owner and the name that a Given link had.
+const givenBy = " from "
+
+// GivenMark is the mark of a link that was called from before it was given.
+func (o Owner) GivenMark(from string) string { return o.Mark() + givenBy + from }
+
+// ParseGiven reads what GivenMark wrote, and reports whether text is such a mark. What
+// follows the last " from " of another mark is the end of a key, with its quotes.
+func ParseGiven(text string) (o Owner, from string, ok bool) {
+	i := strings.LastIndex(text, givenBy)
+	if i < 0 || strings.ContainsAny(text[i+len(givenBy):], `"] `) {
+		return Owner{}, "", false
+	}
+	o, ok = ParseMark(text[:i])
+	return o, text[i+len(givenBy):], ok
 }
 
 // markPrefix begins every mark; what does not bear it is not ours.

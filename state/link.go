@@ -8,6 +8,9 @@ const (
 	Bridge LinkType = "bridge"
 	Veth   LinkType = "veth"
 	VXLAN  LinkType = "vxlan"
+	// Given links were made by somebody else, a plugin, who gave them to a sandbox of ours.
+	// They go back to where they came from.
+	Given LinkType = "given"
 )
 
 // EthernetMTU is what the kernel gives new bridges and veths (ETH_DATA_LEN of
@@ -56,6 +59,9 @@ type Link struct {
 	// through before it is filtered; the zero Key for none. It is an order, not a property:
 	// live links have none, and it is not compared.
 	Guard Key `json:",omitzero"`
+	// From is the name that a Given link has on the host, and Giver who gives it.
+	From  string `json:",omitempty"`
+	Giver Key    `json:",omitzero"`
 	// HalfMade is set on a live link that has our group but no mark: a creation was cut
 	// short. It is never wanted, so it always differs.
 	HalfMade bool
@@ -92,12 +98,26 @@ func (l Link) Needs() []Key {
 	if l.Guard != (Key{}) {
 		keys = append(keys, l.Guard)
 	}
+	if l.Giver != (Key{}) {
+		keys = append(keys, l.Giver)
+	}
 	return keys
 }
 
+// Follows: a Given link is given back before its giver or its namespace goes.
+func (l Link) Follows() []Key {
+	if l.Type != Given {
+		return nil
+	}
+	return append(insideOf(l.Place, ""), l.Giver)
+}
+
 // Inside are its namespace, the link below and, for a veth, its peer: the kernel deletes
-// both ends, and all that sits on a link.
+// both ends, and all that sits on a link. A Given link is nobody's to delete.
 func (l Link) Inside() []Key {
+	if l.Type == Given {
+		return nil
+	}
 	keys := insideOf(l.Place, "")
 	if l.Type == Veth && l.Peer != (End{}) {
 		keys = append(keys, LinkKey(l.Peer.Place, l.Peer.Name))
@@ -130,6 +150,9 @@ func (l Link) Attrs() []Attr {
 	}
 	if l.Type != Bridge {
 		attrs = append(attrs, strAttr("master", l.Master).quiet())
+	}
+	if l.Type == Given {
+		attrs = append(attrs, strAttr("from", l.From).fixed())
 	}
 	if l.Type == VXLAN {
 		attrs = append(attrs, l.Tunnel.attrs()...)

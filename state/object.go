@@ -114,7 +114,7 @@ func equal(a, b Object) bool {
 	switch a := a.(type) {
 	case Link:
 		b, ok := b.(Link)
-		a.Guard, b.Guard = Key{}, Key{}
+		a.Guard, b.Guard, a.Giver, b.Giver = Key{}, Key{}, Key{}, Key{}
 		return ok && a == b
 	case IPAddress, Route, Rule, Neighbor, FDB, Namespace, Sysctl, File, Claim, HostRecord:
 		return a == b

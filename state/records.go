@@ -45,6 +45,10 @@ type Network struct {
 	VNIs []uint32 `json:",omitempty"`
 	// Implied: nobody wrote the network; others need it.
 	Implied bool `json:",omitempty"`
+	// IPAM is who gives out the network's addresses.
+	IPAM IPAMDriver `json:",omitzero"`
+	// Assigned: a plugin is still to say which subnets the network has.
+	Assigned bool `json:",omitempty"`
 	// Prefix begins the names of interfaces in sandboxes: "eth".
 	Prefix  string
 	Options Options
@@ -52,6 +56,26 @@ type Network struct {
 	// Protected: lifecycle { prevent_destroy = true }. Kept in the record, so that deleting
 	// the block does not defeat it.
 	Protected bool
+}
+
+// IPAMDriver is a plugin that gives out addresses; the zero value is cnmctl itself.
+type IPAMDriver struct {
+	Driver  string
+	Space   string            `json:",omitempty"`
+	Options map[string]string `json:",omitempty"`
+	// Timeout of each call in seconds; 0 is the default.
+	Timeout int `json:",omitempty"`
+}
+
+// The names of IPAM drivers that are no plugins: cnmctl's own, and none at all.
+const (
+	IPAMDefault = "default"
+	IPAMNull    = "null"
+)
+
+// Remote reports that a plugin gives out the addresses.
+func (d IPAMDriver) Remote() bool {
+	return d.Driver != "" && d.Driver != IPAMDefault && d.Driver != IPAMNull
 }
 
 // Subnet is one address range of a network.
@@ -63,6 +87,9 @@ type Subnet struct {
 	Range netip.Prefix
 	// Reserved addresses are never handed out, by the name that says why.
 	Reserved map[string]netip.Addr
+	// Given and GivenGateway: a plugin chose CIDR, or Gateway.
+	Given        bool `json:",omitempty"`
+	GivenGateway bool `json:",omitempty"`
 }
 
 // Endpoint is the record of an endpoint: a sandbox's place in one network.
@@ -90,6 +117,8 @@ type Endpoint struct {
 	Protected bool
 	// Implied: nobody wrote the endpoint; its sandbox needs it. Nobody looks up its name.
 	Implied bool `json:",omitempty"`
+	// Assigned are the attributes that are a plugin's to give: ipv4, ipv6, mac, interface.
+	Assigned []string `json:",omitempty"`
 }
 
 // Sandbox is the record of a sandbox: a network namespace with its routes and files.
@@ -199,6 +228,13 @@ func (n Network) Attrs() []Attr {
 	for i, s := range n.Subnets {
 		attrs = append(attrs, Attr{Name: "subnet[" + strconv.Itoa(i) + "]", Value: s.String()})
 	}
+	if n.Assigned {
+		attrs = append(attrs, Attr{Name: "subnet", Value: Assigned})
+	}
+	if n.IPAM.Driver != "" {
+		attrs = append(attrs, strAttr("ipam.driver", n.IPAM.Driver), strAttr("ipam.address_space", n.IPAM.Space).quiet(),
+			mapAttr("ipam.options", n.IPAM.Options).quiet(), intAttr("ipam.timeout", n.IPAM.Timeout).quiet())
+	}
 	if len(n.VNIs) > 0 {
 		attrs = append(attrs, numbersAttr("vnis", n.VNIs))
 	}
@@ -243,6 +279,7 @@ func (e Endpoint) Attrs() []Attr {
 		attrs = append(attrs, strAttr("ipv6", e.IPv6.String()))
 	}
 	attrs = append(attrs, strAttr("mac", e.MAC.String()), strAttr("interface", e.Interface))
+	attrs = e.open(attrs)
 	attrs = append(attrs, strAttr("host_interface", e.HostInterface).quiet())
 	attrs = append(attrs, listAttr("aliases", e.Aliases).quiet(), intAttr("gateway_priority", e.Priority).quiet())
 	attrs = append(attrs, mapAttr("sysctls", e.Sysctls).quiet())
@@ -250,6 +287,25 @@ func (e Endpoint) Attrs() []Attr {
 		attrs = append(attrs, Attr{Name: "options." + name, Value: string(e.Options[name]), Quiet: true})
 	}
 	return append(attrs, mapAttr("labels", e.Labels).quiet(), boolAttr("prevent_destroy", e.Protected).quiet())
+}
+
+// open shows what a plugin is still to give.
+func (e Endpoint) open(attrs []Attr) []Attr {
+	given := map[string]bool{"ipv4": e.IPv4.IsValid(), "ipv6": e.IPv6.IsValid(), "mac": !e.MAC.IsZero(), "interface": e.Interface != ""}
+	// A plugin that has made the interface may have given it no address.
+	made := given["mac"] && slices.Contains(e.Assigned, "mac") || given["interface"] && slices.Contains(e.Assigned, "interface")
+	for _, name := range e.Assigned {
+		if given[name] || made {
+			continue
+		}
+		a := Attr{Name: name, Value: Assigned}
+		if i := slices.IndexFunc(attrs, func(a Attr) bool { return a.Name == name }); i >= 0 {
+			attrs[i] = a
+		} else {
+			attrs = append(attrs, a)
+		}
+	}
+	return attrs
 }
 
 func (s Sandbox) Attrs() []Attr {

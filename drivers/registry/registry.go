@@ -10,12 +10,15 @@ import (
 	"github.com/cnmctl/cnmctl/drivers/null"
 	"github.com/cnmctl/cnmctl/drivers/overlay"
 	"github.com/cnmctl/cnmctl/drivers/ptp"
+	"github.com/cnmctl/cnmctl/drivers/remote"
 	"github.com/cnmctl/cnmctl/spec"
 )
 
 // All are the drivers, the default one first.
 func All() []drivers.Driver {
-	return []drivers.Driver{bridge.Driver{}, ptp.Driver{}, null.Driver{}, host.Driver{}, overlay.Driver{}, macvlan.Driver{}, ipvlan.Driver{}}
+	return []drivers.Driver{
+		bridge.Driver{}, ptp.Driver{}, null.Driver{}, host.Driver{}, overlay.Driver{}, macvlan.Driver{}, ipvlan.Driver{}, remote.Driver{},
+	}
 }
 
 // Schemas are what the language needs to know of them.

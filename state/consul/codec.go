@@ -47,6 +47,12 @@ func emptyLike(o state.Object) state.Object {
 		return state.Endpoint{}
 	case state.HostRecord:
 		return state.HostRecord{}
+	case state.Pool:
+		return state.Pool{}
+	case state.Lease:
+		return state.Lease{}
+	case state.Allocation:
+		return state.Allocation{}
 	}
 	return state.Sandbox{}
 }
@@ -113,6 +119,12 @@ func decodeKind(kind state.Kind, text []byte) (state.Object, error) {
 		return strictly[state.Endpoint](text)
 	case state.KindHost:
 		return strictly[state.HostRecord](text)
+	case state.KindPool:
+		return strictly[state.Pool](text)
+	case state.KindLease:
+		return strictly[state.Lease](text)
+	case state.KindAllocation:
+		return strictly[state.Allocation](text)
 	}
 	return strictly[state.Sandbox](text)
 }

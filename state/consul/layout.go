@@ -23,6 +23,10 @@ const (
 	statusDir   = "status/"
 	aliveDir    = "alive/"
 	attachedDir = "attached/"
+	ipamDir     = "ipam/"
+	poolDir     = ipamDir + "pool/"
+	leaseDir    = ipamDir + "lease/"
+	allocateDir = ipamDir + "allocation/"
 )
 
 // vniDir is where all stacks of a path claim VNIs: one number space for the cluster.
@@ -74,6 +78,9 @@ func hostComponent(host string) string {
 //	network/<name>
 //	endpoint/<network>/<name>
 //	sandbox/<host>/<name>
+//	ipam/pool/<plugin>/<network>/<number>
+//	ipam/lease/<plugin>/<endpoint>/<family>
+//	ipam/allocation/<plugin>/<network>
 //
 // Beside them, and no records: attached/<host>/<network>/<name>, alive/<host> and
 // status/<host>.
@@ -94,6 +101,16 @@ func (l layout) key(o state.Object) (string, error) {
 		return l.root + networkDir + name("network", o.Mark.Address), nil
 	case state.Endpoint:
 		return l.root + endpointDir + name("network", o.Network) + "/" + name("endpoint", o.Mark.Address), nil
+	case state.Pool:
+		return l.root + poolDir + component(o.Plugin) + "/" + name("network", o.Mark.Address) + "/" + strconv.Itoa(o.Number), nil
+	case state.Allocation:
+		return l.root + allocateDir + component(o.Plugin) + "/" + name("network", o.Mark.Address), nil
+	case state.Lease:
+		family := "/ipv4"
+		if o.V6 {
+			family = "/ipv6"
+		}
+		return l.root + leaseDir + component(o.Plugin) + "/" + name("endpoint", o.Mark.Address) + family, nil
 	case state.Sandbox:
 		return l.root + sandboxDir + hostComponent(o.Host) + "/" + name("sandbox", o.Mark.Address), nil
 	}
@@ -119,6 +136,7 @@ func (l layout) kind(key string) state.Kind {
 	for dir, kind := range map[string]state.Kind{
 		claimDir: state.KindClaim, networkDir: state.KindNetwork,
 		endpointDir: state.KindEndpoint, sandboxDir: state.KindSandbox,
+		poolDir: state.KindPool, leaseDir: state.KindLease, allocateDir: state.KindAllocation,
 	} {
 		if strings.HasPrefix(rest, dir) {
 			return kind

@@ -99,6 +99,8 @@ func (r *run) bear(ops []int, n *nursery) (tried []int, err error) {
 			fromAfar[i] = r.bearTunnel
 		case l.Stacked():
 			fromAfar[i] = r.bearStacked
+		case l.Type == state.Given:
+			fromAfar[i] = r.bearGiven
 		default:
 			continue
 		}

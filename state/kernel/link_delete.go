@@ -27,8 +27,10 @@ func (r *run) deleteLinks(ops []int) error {
 			}
 			continue
 		}
-		if err := r.deleteIn(open, in[p]); err != nil {
-			return err
+		if rest := r.giveBack(open, in[p]); len(rest) > 0 && r.first == nil {
+			if err := r.deleteIn(open, rest); err != nil {
+				return err
+			}
 		}
 		if r.first != nil {
 			break

@@ -163,6 +163,9 @@ func (l *link) parseFamilies(b []byte) {
 // ownedBy tells whose a link is. The alias decides; without one, the group does, which is
 // set in the same message that makes the link.
 func (l *link) ownedBy(stack string) (owner state.Owner, ours bool) {
+	if owner, _, given := state.ParseGiven(l.alias); given {
+		return owner, owner.Stack == stack
+	}
 	if owner, marked := state.ParseMark(l.alias); marked {
 		return owner, owner.Stack == stack
 	}
@@ -191,6 +194,9 @@ func (l *link) object(p state.Place, on *held, stack string) state.Object {
 		Master:   on.name(l.master),
 		HalfMade: l.alias == "" || l.group != state.LinkGroup(stack),
 	}
+	if _, from, given := state.ParseGiven(l.alias); given {
+		o.Type, o.From = state.Given, from
+	}
 	if l.master != 0 {
 		o.Hairpin, o.Isolated, o.Quiet = l.hairpin, l.isolated, l.quiet
 	}
@@ -208,6 +214,9 @@ func (l *link) foreign() string {
 	kind := string(l.kind)
 	if kind == "" {
 		kind = "physical" // devices of drivers without rtnl_link_ops, and lo
+	}
+	if owner, _, given := state.ParseGiven(l.alias); given {
+		return fmt.Sprintf("a %s link that a plugin gave to stack %s (%s)", kind, owner.Stack, owner.Address)
 	}
 	if owner, marked := state.ParseMark(l.alias); marked {
 		return fmt.Sprintf("a %s link of stack %s (%s)", kind, owner.Stack, owner.Address)

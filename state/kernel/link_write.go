@@ -115,20 +115,24 @@ func complete(b *batch, l state.Link, up bool) {
 		// is remembered as a wish (BROPT_MTU_SET_BY_USER).
 		b.u32(unix.IFLA_MTU, uint32(l.MTU))
 	}
-	marks(&b.message, l.Mark)
+	marks(&b.message, l)
 	b.end()
 }
 
-// marks adds both marks of an owner, or takes them away for the zero Owner: an object
+// marks adds both marks of a link, or takes them away for the zero Owner: an object
 // that is forgotten. An alias is sent without a NUL, which the kernel would store.
-func marks(m *message, owner state.Owner) {
-	if owner == (state.Owner{}) {
+func marks(m *message, l state.Link) {
+	if l.Mark == (state.Owner{}) {
 		m.attr(unix.IFLA_IFALIAS, nil)
 		m.u32(unix.IFLA_GROUP, 0)
 		return
 	}
-	m.attr(unix.IFLA_IFALIAS, []byte(owner.Mark()))
-	m.u32(unix.IFLA_GROUP, state.LinkGroup(owner.Stack))
+	alias := l.Mark.Mark()
+	if l.Type == state.Given {
+		alias = l.Mark.GivenMark(l.From)
+	}
+	m.attr(unix.IFLA_IFALIAS, []byte(alias))
+	m.u32(unix.IFLA_GROUP, state.LinkGroup(l.Mark.Stack))
 }
 
 // portFlags adds the request that sets a bridge port's own flags.

@@ -172,7 +172,7 @@ func (k *Kernel) markSpace(c *conn, n state.Namespace) error {
 	}
 	b := &batch{}
 	b.request(unix.RTM_SETLINK, 0, ifinfo(loopbackIndex, flags, unix.IFF_UP))
-	marks(&b.message, n.Mark)
+	marks(&b.message, state.Link{Mark: n.Mark})
 	b.end()
 	if err := c.one(noCancel, b); err != nil {
 		return fmt.Errorf("marking lo: %w", err)

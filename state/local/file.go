@@ -118,7 +118,7 @@ func decode(text []byte, stack string) (content, error) {
 func (c content) check(o state.Object) error {
 	k, owner := o.Key(), o.Owner()
 	switch {
-	case k.Place != state.Store:
+	case !k.Place.Kept():
 		return fmt.Errorf("%s does not belong into a state file", k)
 	case owner.Stack != c.stack:
 		return fmt.Errorf("%s belongs to stack %q", k, owner.Stack)

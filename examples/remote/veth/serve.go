@@ -1,0 +1,31 @@
+package veth
+
+import (
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+
+	"github.com/docker/go-plugins-helpers/ipam"
+	"github.com/docker/go-plugins-helpers/network"
+)
+
+// Serve answers as the network plugin "veth" and as the IPAM plugin "count", each at a
+// socket in the directory where docker looks for plugins.
+func Serve(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	driver, err := net.Listen("unix", filepath.Join(dir, "veth.sock"))
+	if err != nil {
+		return err
+	}
+	addresses, err := net.Listen("unix", filepath.Join(dir, "count.sock"))
+	if err != nil {
+		return errors.Join(err, driver.Close())
+	}
+	ended := make(chan error, 2)
+	go func() { ended <- network.NewHandler(New(network.LocalScope)).Serve(driver) }()
+	go func() { ended <- ipam.NewHandler(NewIPAM()).Serve(addresses) }()
+	return <-ended
+}
