@@ -194,10 +194,15 @@ func (f *flow) evaluate() error {
 	return f.timed("evaluate and allocate", func() error {
 		var held planner.Held
 		if f.live != nil {
+			holders, err := f.portHolders()
+			if err != nil {
+				return err
+			}
 			held = planner.HeldFrom(f.records, f.live.World, nil, planner.Facts{
 				HostRoutes: f.live.HostRoutes, HostAddresses: f.live.HostAddresses,
 				Nameservers: f.live.Nameservers, Links: f.live.Links, MTUs: f.live.MTUs,
 				Down: f.live.Down, Ports: f.live.Ports, VNIs: f.live.VNIs,
+				Host: f.host, Holders: holders,
 			})
 		}
 		topology, diags := f.config.Evaluate(planner.NewAllocator(registry.Traits(), held))
@@ -218,6 +223,14 @@ func (f *flow) evaluate() error {
 		f.s.say.diagnostics(diags)
 		return nil
 	})
+}
+
+// portHolders are those who have ports of this host, where it matters.
+func (f *flow) portHolders() ([]state.PortHolder, error) {
+	if !f.config.Publishes() {
+		return nil, nil
+	}
+	return f.kernel.PortHolders(context.Background())
 }
 
 // expand lowers what is wanted to objects.

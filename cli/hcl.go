@@ -252,8 +252,30 @@ func (w writer) endpoint(e state.Endpoint) {
 	w.texts("aliases", e.Aliases)
 	w.number("gateway_priority", int64(e.Priority))
 	w.table("sysctls", e.Sysctls)
+	for _, p := range e.Ports {
+		w.nested("port").port(p)
+	}
 	w.options(w.labels.drivers[e.Network], e.Options)
 	w.common(e.Labels, e.Protected)
+}
+
+func (w writer) port(p state.Port) {
+	run := func(name string, first uint16) {
+		r := state.PortRange{First: first, Last: first + p.Count - 1}
+		switch {
+		case first == 0:
+		case r.First == r.Last:
+			w.number(name, int64(first))
+		default:
+			w.text(name, r.String())
+		}
+	}
+	run("host", p.Host)
+	run("container", p.Container)
+	if p.Protocol != "tcp" {
+		w.text("protocol", p.Protocol)
+	}
+	w.addr("address", p.Address)
 }
 
 func (w writer) sandbox(s state.Sandbox) {

@@ -59,6 +59,8 @@ type Traits struct {
 	Refiner Refiner
 	// Plugin: a plugin makes the endpoints' interfaces, and chooses their MACs and names.
 	Plugin bool
+	// Ports: endpoints can publish ports on their host.
+	Ports bool
 	// WayOut is the driver of the network by which the endpoints' sandboxes get out, when
 	// they have no other way; "" for networks that are a way out themselves, or need none.
 	WayOut string
@@ -97,6 +99,15 @@ type View struct {
 type Attached struct {
 	state.Endpoint
 	In state.Sandbox
+	// Published are the ports that lead to it: its own, and those of endpoints of its
+	// sandbox whose networks have no way out but by this one.
+	Published []Published
+}
+
+// Published is a port, and the endpoint that publishes it.
+type Published struct {
+	state.Port
+	By state.Owner
 }
 
 // Away is an endpoint that is attached on another host.

@@ -69,6 +69,7 @@ func RecordsIn(w state.World) Records {
 // function; equal records give an equal world, in whatever order they come.
 func Expand(stack, host string, records Records, all []Driver) (state.World, error) {
 	x := newExpander(stack, host, records.assigned(all))
+	x.publish(all)
 	for _, n := range x.networks {
 		if err := x.expandNetwork(n, all); err != nil {
 			return nil, fmt.Errorf("expanding %s: %w", n.Mark.Address, err)
@@ -105,6 +106,7 @@ type expander struct {
 	byNetwork map[state.Address]*network
 	here      []*sandbox // in order of address
 	bySandbox map[state.Address]*sandbox
+	published map[state.Address][]Published
 	table     table
 	world     state.World
 	lists     hostLists
@@ -203,6 +205,9 @@ func (x *expander) expandNetwork(n *network, all []Driver) error {
 	}
 	traits := all[i].Traits().Of(n.Network)
 	n.global = traits.Global
+	for i := range n.attached {
+		n.attached[i].Published = x.published[n.attached[i].Mark.Address]
+	}
 	attached := n.attached
 	if n.IPAM.Remote() {
 		if err := x.add(x.leased(n, traits)...); err != nil {
@@ -351,6 +356,9 @@ func (x *expander) addRecords() error {
 	}
 	for _, e := range x.endpoints {
 		if err := x.add(e); err != nil {
+			return err
+		}
+		if err := x.add(portClaims(e)...); err != nil {
 			return err
 		}
 		for _, p := range []netip.Prefix{e.IPv4, e.IPv6} {

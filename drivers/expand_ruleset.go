@@ -14,6 +14,8 @@ const (
 	Output      = "output"
 	Forward     = "forward"
 	Postrouting = "postrouting"
+	// Raw is before everything, also before connections are looked up.
+	Raw = "raw"
 )
 
 // The sets of a stack's table. Drivers add elements to them by name.
@@ -26,6 +28,21 @@ const (
 	Networks = "networks"
 	// Unisolated are the interfaces of networks that let each other in.
 	Unisolated = "unisolated"
+	// Loopback are the interfaces of networks that the host's loopback addresses are
+	// translated to.
+	Loopback = "loopback"
+	// Ports4 and Ports6 lead the ports that are published on all of the host's addresses
+	// to those of endpoints, PortsAt4 and PortsAt6 those of single addresses.
+	Ports4   = "ports4"
+	Ports6   = "ports6"
+	PortsAt4 = "ports_at4"
+	PortsAt6 = "ports_at6"
+	// Published4 and Published6 are the ports of endpoints that may be reached by
+	// translation, Opened4 and Opened6 those that may be reached as they are.
+	Published4 = "published4"
+	Published6 = "published6"
+	Opened4    = "opened4"
+	Opened6    = "opened6"
 )
 
 // baseChains are in the order in which they appear in the table. NAT takes its decisions
@@ -34,12 +51,15 @@ func baseChains() []state.Chain {
 	base := func(name, typ, hook string, priority int, rules ...state.FilterRule) state.Chain {
 		return state.Chain{Name: name, Hook: &state.Hook{Type: typ, Hook: hook, Priority: priority, Policy: state.Accept}, Rules: rules}
 	}
+	forward := slices.Concat(
+		[]state.FilterRule{{Do: state.LookUp(state.IifName, ForwardFrom)}},
+		letThrough(),
+		[]state.FilterRule{{Do: state.LookUp(state.OifName, ForwardTo)}})
 	return []state.Chain{
-		base(Prerouting, "nat", "prerouting", -100),
-		base(Output, "nat", "output", -100),
-		base(Forward, "filter", "forward", 0,
-			state.FilterRule{Do: state.LookUp(state.IifName, ForwardFrom)},
-			state.FilterRule{Do: state.LookUp(state.OifName, ForwardTo)}),
+		base(Raw, "filter", "prerouting", -300, noLoopback()...),
+		base(Prerouting, "nat", "prerouting", -100, translatePorts(false)...),
+		base(Output, "nat", "output", -100, translatePorts(true)...),
+		base(Forward, "filter", "forward", 0, forward...),
 		base(Postrouting, "nat", "postrouting", 100),
 	}
 }
@@ -48,7 +68,16 @@ func baseSets() []state.Set {
 	return []state.Set{
 		{Name: ForwardFrom, Key: state.TypeIfName, Data: state.TypeVerdict},
 		{Name: ForwardTo, Key: state.TypeIfName, Data: state.TypeVerdict},
+		{Name: Loopback, Key: state.TypeIfName},
 		{Name: Networks, Key: state.TypeIfName},
+		{Name: Opened4, Key: state.AddrProtoPort4},
+		{Name: Opened6, Key: state.AddrProtoPort6},
+		{Name: Ports4, Key: state.ProtoPort, Data: state.AddrPort4},
+		{Name: Ports6, Key: state.ProtoPort, Data: state.AddrPort6},
+		{Name: PortsAt4, Key: state.AddrProtoPort4, Data: state.AddrPort4},
+		{Name: PortsAt6, Key: state.AddrProtoPort6, Data: state.AddrPort6},
+		{Name: Published4, Key: state.AddrProtoPort4},
+		{Name: Published6, Key: state.AddrProtoPort6},
 		{Name: Unisolated, Key: state.TypeIfName},
 	}
 }
@@ -83,7 +112,7 @@ func (t *table) merge(n state.Network, share Expansion) {
 func (t *table) ruleset(stack string) (state.Ruleset, bool) {
 	r := state.Ruleset{Place: state.Host, Table: state.TableName(stack), Mark: state.Owner{Stack: stack}}
 	for _, c := range baseChains() {
-		c.Rules = slices.DeleteFunc(c.Rules, func(rule state.FilterRule) bool { return len(t.elements[rule.Do.Map]) == 0 })
+		c.Rules = slices.DeleteFunc(c.Rules, t.inVain)
 		c.Rules = append(c.Rules, t.rules[c.Name]...)
 		if len(c.Rules) > 0 {
 			r.Chains = append(r.Chains, c)
@@ -104,18 +133,33 @@ func (t *table) ruleset(stack string) (state.Ruleset, bool) {
 	return r, true
 }
 
+// inVain reports that a rule looks into a set in which there is nothing.
+func (t *table) inVain(rule state.FilterRule) bool {
+	return slices.ContainsFunc(setsOfRule(rule), func(name string) bool { return len(t.elements[name]) == 0 })
+}
+
 // setsOf are the names of the sets that rules look into.
 func setsOf(chains []state.Chain) map[string]bool {
 	used := map[string]bool{}
 	for _, c := range chains {
 		for _, rule := range c.Rules {
-			used[rule.Do.Map] = true
-			for _, m := range rule.Matches {
-				if name, ok := m.Set(); ok {
-					used[name] = true
-				}
+			for _, name := range setsOfRule(rule) {
+				used[name] = true
 			}
 		}
 	}
 	return used
+}
+
+func setsOfRule(rule state.FilterRule) []string {
+	var names []string
+	if rule.Do.Map != "" {
+		names = append(names, rule.Do.Map)
+	}
+	for _, m := range rule.Matches {
+		if name, ok := m.Set(); ok {
+			names = append(names, name)
+		}
+	}
+	return names
 }

@@ -33,6 +33,7 @@ func Validate(t *spec.Topology, all []Driver) hcl.Diagnostics {
 			onHost[e.Sandbox] = onHost[e.Sandbox] || all[i].Traits().HostNamespace
 		}
 	}
+	diags = append(diags, validatePorts(t, all, in)...)
 	for _, s := range t.Sandboxes {
 		diags = append(diags, validateSysctls(s.Sysctls, s.Decl, checkSysctl)...)
 		v := sandboxValidator{Sandbox: s, endpoints: in[s.Mark.Address], onHost: onHost[s.Mark.Address]}

@@ -5,6 +5,7 @@ package e2e
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -71,6 +72,6 @@ func setup(env *testscript.Env) error {
 	}
 	env.Setenv("CNMCTL_IN_AUTOMATION", "1")
 	env.Setenv("HOME", env.WorkDir)
-	env.Values[memoryKey{}] = &memory{kernels: map[string]string{}}
+	env.Values[memoryKey{}] = &memory{kernels: map[string]string{}, talks: map[string]net.Conn{}}
 	return os.CopyFS(filepath.Join(env.WorkDir, "examples"), os.DirFS("../examples"))
 }

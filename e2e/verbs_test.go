@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"errors"
+	"net"
 	"os"
 	"os/exec"
 	"strconv"
@@ -36,6 +37,12 @@ var verbs = map[string]verb{
 	"killed":        killed,       // killed: or at once
 	"hosts":         hosts,        // hosts NAME...: make hosts of a cluster, for `exec on HOST CMD...`
 	"crash":         crash,        // crash HOST: it is gone with all that is on it
+	"serve":         serve,        // serve NS PROTO ADDR:PORT NAME: a server that says its name and who asks
+	"gets":          gets,         // gets NS PROTO ADDR:PORT TEXT: somebody there answers with the text
+	"unanswered":    unanswered,   // unanswered NS PROTO ADDR:PORT...: nobody does
+	"connect":       connect,      // connect NS PROTO ADDR:PORT NAME: begin a conversation, which
+	"goes-on":       goesOn,       // goes-on NAME: still works
+	"is-cut":        isCut,        // is-cut NAME: or no longer
 	"consul":        consulVerb,   // consul start|kill|restart|lose|freeze|thaw|COMMAND...: a Consul of the script's own
 }
 
@@ -126,6 +133,7 @@ type memory struct {
 	kernels map[string]string // by record-kernel's NAME
 	ping    *background
 	held    *program
+	talks   map[string]net.Conn // by connect's NAME
 	consul  *consultest.Server
 	hosts   map[string]*apart.Host
 }

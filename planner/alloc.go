@@ -55,7 +55,8 @@ func (a *Allocator) Endpoints(t *spec.Topology) hcl.Diagnostics {
 	diags = append(diags, w.allocateAddresses()...)
 	diags = append(diags, w.allocateMACs()...)
 	diags = append(diags, w.allocateInterfaces()...)
-	return append(diags, w.allocateHostInterfaces()...)
+	diags = append(diags, w.allocateHostInterfaces()...)
+	return append(diags, w.allocatePorts()...)
 }
 
 // wiring is a topology indexed for the allocation of its endpoints.

@@ -21,6 +21,8 @@ type Held struct {
 	Lent map[string]HeldNetwork
 	// UnderlayMTUs are what hosts have told of themselves, by their names.
 	UnderlayMTUs map[string]int
+	// Published are the ports in live rulesets, by their owners as they are written there.
+	Published map[string][]HeldPort
 	// Records are those of the store, for what of a block is to stay as it is.
 	Records state.World
 	// Answers are what plugins have said.
@@ -44,6 +46,7 @@ type HeldEndpoint struct {
 	Interfaces     []string
 	Sandbox        state.Address
 	HostInterfaces []string
+	Ports          []HeldPort
 }
 
 // Facts are what this host has already and a new subnet or name must not collide with.
@@ -67,6 +70,9 @@ type Facts struct {
 	Ports map[string]string
 	// VNIs are numbers that others have: other stacks' claims, and tunnels on this host.
 	VNIs map[uint32]bool
+	// Host is the name of this host; Holders have ports of it: programs and other stacks.
+	Host    string
+	Holders []state.PortHolder
 }
 
 // prefixes is what new subnets stay clear of. Default routes reach everything and are in
@@ -128,7 +134,7 @@ func answers(worlds ...state.World) state.World {
 }
 
 func newHeld() Held {
-	return Held{Networks: map[state.Address]HeldNetwork{}, Endpoints: map[state.Address]HeldEndpoint{}, Lent: map[string]HeldNetwork{}, UnderlayMTUs: map[string]int{}}
+	return Held{Networks: map[state.Address]HeldNetwork{}, Endpoints: map[state.Address]HeldEndpoint{}, Lent: map[string]HeldNetwork{}, UnderlayMTUs: map[string]int{}, Published: map[string][]HeldPort{}}
 }
 
 // network is what the network holds, also on a device that it has adopted.
@@ -162,6 +168,11 @@ func inStore(records state.World) Held {
 			h.UnderlayMTUs[r.Name] = r.MTU
 		case state.Endpoint:
 			e := HeldEndpoint{Interfaces: nonEmpty(r.Interface), Sandbox: r.Sandbox, HostInterfaces: nonEmpty(r.HostInterface)}
+			for _, p := range r.Ports {
+				if p.Host != 0 {
+					e.Ports = append(e.Ports, HeldPort{p.Protocol, p.Address, p.Host, p.Container})
+				}
+			}
 			for _, p := range []netip.Prefix{r.IPv4, r.IPv6} {
 				if p.IsValid() {
 					e.Addresses = append(e.Addresses, p.Addr())
@@ -187,6 +198,9 @@ func (h Held) addClaim(c state.Claim) {
 		h.Networks[c.Mark.Address] = n
 		return
 	}
+	if c.Port.Host != 0 {
+		return // the endpoint's record and the live rules say where it leads
+	}
 	if c.Mark.Address == c.Network {
 		n := h.Networks[c.Network]
 		n.Gateways = append(n.Gateways, c.IP)
@@ -202,7 +216,7 @@ func (h Held) addClaim(c state.Claim) {
 // knows, what the store knows.
 func (h Held) confirmedBy(kernel Held) Held {
 	both := newHeld()
-	both.Lent, both.UnderlayMTUs = kernel.Lent, h.UnderlayMTUs
+	both.Lent, both.UnderlayMTUs, both.Published = kernel.Lent, h.UnderlayMTUs, kernel.Published
 	for _, held := range []Held{kernel, h} {
 		for a := range held.Networks {
 			r, k := h.Networks[a], kernel.Networks[a]
@@ -220,6 +234,7 @@ func (h Held) confirmedBy(kernel Held) Held {
 				Interfaces:     confirmed(r.Interfaces, k.Interfaces),
 				Sandbox:        cmp.Or(k.Sandbox, r.Sandbox),
 				HostInterfaces: confirmed(r.HostInterfaces, k.HostInterfaces),
+				Ports:          r.Ports,
 			}
 		}
 	}

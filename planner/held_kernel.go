@@ -17,6 +17,9 @@ func inKernel(live state.World) Held {
 		if l, ok := live[k].(state.Link); ok && l.Mark.Address != "" {
 			h.addLink(l, live)
 		}
+		if r, ok := live[k].(state.Ruleset); ok && r.Place == state.Host {
+			h.addPublished(r)
+		}
 	}
 	for _, k := range keys {
 		a, ok := live[k].(state.IPAddress)

@@ -246,10 +246,17 @@ func (g *graph) rulesets() {
 		}
 	}
 	for _, n := range g.d.changes {
-		if n.dead && n.key.Kind == state.KindLink {
+		if n.dead && (n.key.Kind == state.KindLink || guardedSetting(n.live)) {
 			g.edge(n.taking(), g.gate("links taken", string(n.key.Place)))
 		}
 	}
+}
+
+// guardedSetting reports that o is a setting that a ruleset guards: it is set back before
+// the rules go.
+func guardedSetting(o state.Object) bool {
+	s, ok := o.(state.Sysctl)
+	return ok && s.Guard != (state.Key{})
 }
 
 // damage has things set again after the deletion that damages them.

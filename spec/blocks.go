@@ -147,7 +147,7 @@ func endpointSchema(drivers []DriverSchema) BlockSchema {
 			attr("sysctls", stringMap, "Settings of the interface, with IFNAME for its name: `{ \"net.ipv4.conf.IFNAME.rp_filter\" = \"0\" }`.").checked(interfaceSysctls).late(),
 			labelsAttr().late(),
 		}, repeated()...),
-		Blocks: []BlockSchema{lifecycleSchema()},
+		Blocks: []BlockSchema{portSchema(), lifecycleSchema()},
 	}}
 	for _, d := range drivers {
 		b.Blocks = append(b.Blocks, BlockSchema{Schema: optionsSchema(d.Name, d.Endpoint), Max: 1})

@@ -32,7 +32,12 @@ func (i *instance) fillEndpoint(rd *reading, v *values) {
 	if i.in != nil {
 		rec.Sandbox = i.in.addr
 	}
-	i.endpoint = &Endpoint{rec, i.decl(rd, v)}
+	var from []state.PortRange
+	for _, p := range v.of("port") {
+		port, choice := rd.port(p)
+		rec.Ports, from = append(rec.Ports, port), append(from, choice)
+	}
+	i.endpoint = &Endpoint{Endpoint: rec, PortsFrom: from, Decl: i.decl(rd, v)}
 	i.fillLate(v, notRepetition)
 	i.asked = i.endpoint.Endpoint
 }
@@ -103,6 +108,7 @@ func (i *instance) endpointValue() cty.Value {
 		"interface":    choose(e.Interface, "interface"),
 		"gateway":      computed(i.gateway(e.IPv4), "gateway"),
 		"gateway_ipv6": computed(i.gateway(e.IPv6), "gateway_ipv6"),
+		"ports":        i.portsValue(!chosen),
 		"aliases":      i.lateValue("aliases", cty.List(cty.String), func() cty.Value { return listValue(e.Aliases) }),
 		"labels":       i.lateValue("labels", stringMap, func() cty.Value { return mapValue(e.Labels) }),
 	})

@@ -135,7 +135,7 @@ func (p *manual) values() {
 	for _, row := range [][2]string{
 		{"network.NAME", "`address`, `name`, `driver`, `device`, `cidr`, `cidr_ipv6`, `cidrs`, `gateway`, `gateway_ipv6`, `mtu`, `internal`, `labels`"},
 		{"sandbox.NAME", "`address`, `name`, `netns`, `host`, `hostname`, `labels`"},
-		{"endpoint.NAME", "`address`, `name`, `network`, `sandbox`, `ipv4`, `ipv6`, `ipv4_cidr`, `ipv6_cidr`, `mac`, `interface`, `gateway`, `gateway_ipv6`, `aliases`, `labels`"},
+		{"endpoint.NAME", "`address`, `name`, `network`, `sandbox`, `ipv4`, `ipv6`, `ipv4_cidr`, `ipv6_cidr`, `mac`, `interface`, `gateway`, `gateway_ipv6`, `ports` (a list of `host`, `container`, `count`, `protocol`, `address`), `aliases`, `labels`"},
 		{"host.NAME", "`address`, `name`, `vtep`, `mtu`"},
 		{"var.NAME", "the variable's value"},
 		{"local.NAME", "the local value"},

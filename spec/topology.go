@@ -62,6 +62,8 @@ type Sandbox struct {
 // Endpoint is an endpoint block.
 type Endpoint struct {
 	state.Endpoint
+	// PortsFrom is where the host's ports of each of its Ports may be chosen from.
+	PortsFrom []state.PortRange
 	Decl
 }
 

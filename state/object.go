@@ -116,7 +116,11 @@ func equal(a, b Object) bool {
 		b, ok := b.(Link)
 		a.Guard, b.Guard, a.Giver, b.Giver = Key{}, Key{}, Key{}, Key{}
 		return ok && a == b
-	case IPAddress, Route, Rule, Neighbor, FDB, Namespace, Sysctl, File, Claim, HostRecord:
+	case Sysctl:
+		b, ok := b.(Sysctl)
+		a.Guard, b.Guard = Key{}, Key{}
+		return ok && a == b
+	case IPAddress, Route, Rule, Neighbor, FDB, Namespace, File, Claim, HostRecord:
 		return a == b
 	}
 	return false

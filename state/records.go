@@ -111,7 +111,9 @@ type Endpoint struct {
 	// Priority decides which of a sandbox's endpoints is its way out: the highest.
 	Priority int
 	// Sysctls of the interface: path below net/ with IFNAME for its name, dots or slashes.
-	Sysctls   map[string]string
+	Sysctls map[string]string
+	// Ports are those that it publishes on its sandbox's host.
+	Ports     []Port `json:",omitempty"`
 	Options   Options
 	Labels    map[string]string
 	Protected bool
@@ -281,6 +283,9 @@ func (e Endpoint) Attrs() []Attr {
 	attrs = append(attrs, strAttr("mac", e.MAC.String()), strAttr("interface", e.Interface))
 	attrs = e.open(attrs)
 	attrs = append(attrs, strAttr("host_interface", e.HostInterface).quiet())
+	for i, p := range e.Ports {
+		attrs = append(attrs, Attr{Name: "port[" + strconv.Itoa(i) + "]", Value: p.String()})
+	}
 	attrs = append(attrs, listAttr("aliases", e.Aliases).quiet(), intAttr("gateway_priority", e.Priority).quiet())
 	attrs = append(attrs, mapAttr("sysctls", e.Sysctls).quiet())
 	for _, name := range sortedKeys(e.Options) {

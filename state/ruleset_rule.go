@@ -67,7 +67,8 @@ const (
 	TCPDport   Selector = "tcp dport"
 	UDPDport   Selector = "udp dport"
 	SCTPDport  Selector = "sctp dport"
-	Dport      Selector = "th dport"  // only in keys of maps, after L4Proto
+	Dport      Selector = "th dport"  // only in keys, after L4Proto
+	Sport      Selector = "th sport"  // likewise
 	CTState    Selector = "ct state"  // any of "invalid", "established", "related", "new", "untracked"
 	CTStatus   Selector = "ct status" // "dnat", "snat"
 	DaddrType  Selector = "fib daddr type"
@@ -130,8 +131,8 @@ func Translated() Match { return Match{Selector: CTStatus, Value: "dnat"} }
 // LocalDestination matches packets to any of the namespace's own addresses.
 func LocalDestination() Match { return Match{Selector: DaddrType, Value: "local"} }
 
-// Port matches a destination port of a transport protocol: "tcp", "udp" or "sctp".
-func Port(proto string, port uint16) Match {
+// ToPort matches a destination port of a transport protocol: "tcp", "udp" or "sctp".
+func ToPort(proto string, port uint16) Match {
 	return Match{Selector: Selector(proto + " dport"), Value: strconv.Itoa(int(port))}
 }
 
@@ -140,6 +141,36 @@ func MarkIs(mark uint32) Match {
 	hex := strconv.FormatUint(uint64(mark), 16)
 	return Match{Selector: PacketMark, Value: "0x" + strings.Repeat("0", 8-len(hex)) + hex}
 }
+
+// HeaderKey is what a packet of the family is looked up by: the fields joined. It implies
+// the family if one of them is an address.
+func HeaderKey(fields ...Selector) Selector {
+	texts := make([]string, len(fields))
+	for i, f := range fields {
+		texts[i] = string(f)
+	}
+	return Selector(strings.Join(texts, concatSep))
+}
+
+// Fields takes a key apart.
+func (f Selector) Fields() []Selector {
+	var fields []Selector
+	for part := range strings.SplitSeq(string(f), concatSep) {
+		fields = append(fields, Selector(part))
+	}
+	return fields
+}
+
+// The keys that packets are looked up by in sets and maps of ours.
+var (
+	// PortKey is a port, AddrPortKey4 and AddrPortKey6 a port of an address.
+	PortKey      = HeaderKey(L4Proto, Dport)
+	AddrPortKey4 = HeaderKey(DaddrIPv4, L4Proto, Dport)
+	AddrPortKey6 = HeaderKey(DaddrIPv6, L4Proto, Dport)
+)
+
+// Keys are all keys of several fields.
+func Keys() []Selector { return []Selector{PortKey, AddrPortKey4, AddrPortKey6} }
 
 // Negated is the opposite of m. Bit fields (ct state, ct status) have none.
 func (m Match) Negated() Match { m.Not = !m.Not; return m }

@@ -22,6 +22,9 @@ const (
 	ProtoPort Types = TypeProto + concatSep + TypePort
 	AddrPort4 Types = TypeIPv4 + concatSep + TypePort
 	AddrPort6 Types = TypeIPv6 + concatSep + TypePort
+	// AddrProtoPort4 and AddrProtoPort6 are a port of an address.
+	AddrProtoPort4 Types = TypeIPv4 + concatSep + ProtoPort
+	AddrProtoPort6 Types = TypeIPv6 + concatSep + ProtoPort
 )
 
 // Split takes types apart.

@@ -50,7 +50,12 @@ func DNATTo(addr netip.Addr, port uint16) Statement {
 
 // DNATByPort looks up address and port in a map by transport protocol and port.
 func DNATByPort(name string, ipv6 bool) Statement {
-	return Statement{Verb: DNAT, Map: name, Key: L4Proto + concatSep + Dport, IPv6: ipv6}
+	return DNATBy(PortKey, name, ipv6)
+}
+
+// DNATBy looks up address and port in a map by a key.
+func DNATBy(key Selector, name string, ipv6 bool) Statement {
+	return Statement{Verb: DNAT, Map: name, Key: key, IPv6: ipv6}
 }
 
 // String is the statement as nft prints it.

@@ -13,6 +13,9 @@ type Sysctl struct {
 	// Keep: never set back. Host-wide switches (ip_forward) are turned on when needed
 	// and left on, because others may have come to rely on them.
 	Keep bool
+	// Guard is the ruleset that must stand before the setting opens something; the zero
+	// Key for none.
+	Guard Key `json:",omitzero"`
 }
 
 // SysctlKey is the key of the setting at path in place.
@@ -24,8 +27,14 @@ func (s Sysctl) Key() Key { return SysctlKey(s.Place, s.Path) }
 // Owner is the block that asks for it.
 func (s Sysctl) Owner() Owner { return s.Mark }
 
-// Needs are its link and namespace.
-func (s Sysctl) Needs() []Key { return insideOf(s.Place, s.Link) }
+// Needs are its link and namespace, and its guard.
+func (s Sysctl) Needs() []Key {
+	keys := insideOf(s.Place, s.Link)
+	if s.Guard != (Key{}) {
+		keys = append(keys, s.Guard)
+	}
+	return keys
+}
 
 // Inside are its link and namespace.
 func (s Sysctl) Inside() []Key { return insideOf(s.Place, s.Link) }

@@ -15,7 +15,7 @@ var _ drivers.Driver = Driver{}
 
 // Traits of a network with subnets, a gateway, a device, and interfaces at both ends.
 func (Driver) Traits() drivers.Traits {
-	return drivers.Traits{Pools: true, Gateway: true, Device: true, Links: true, HostLinks: true}
+	return drivers.Traits{Pools: true, Gateway: true, Device: true, Links: true, HostLinks: true, Ports: true}
 }
 
 // network is a network with its options decoded.
@@ -33,10 +33,11 @@ func (Driver) Expand(v drivers.View) (drivers.Expansion, error) {
 		return drivers.Expansion{}, err
 	}
 	n := network{Network: v.Network, options: o, stack: v.Stack}
+	published := n.publish(v.Endpoints)
 	out := drivers.Expansion{
-		Objects:  n.device(),
-		Rules:    n.rules(),
-		Elements: n.elements(),
+		Objects:  append(n.device(), n.loopbackRoute(published)...),
+		Rules:    n.rules(published),
+		Elements: append(n.elements(), n.portElements(published)...),
 		Offers:   make(map[state.Address]drivers.Offer, len(v.Endpoints)),
 	}
 	for _, e := range v.Endpoints {

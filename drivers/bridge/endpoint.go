@@ -22,13 +22,22 @@ func (n network) endpoint(e drivers.Attached) []state.Object {
 	port := state.Link{
 		Place: state.Host, Name: e.HostInterface, Mark: e.Mark, Type: state.Veth,
 		MTU: drivers.MTU(n.Network), MAC: drivers.OuterMAC(e.MAC), Up: true, NoIPv6: true,
-		Master: n.Device, Hairpin: n.Hairpin, Isolated: !n.ICC,
+		Master: n.Device, Hairpin: n.hairpin(e), Isolated: !n.ICC,
 		Peer:  state.End{Place: e.In.Place(), Name: e.Interface},
 		Guard: n.guard(),
 	}
 	inner := drivers.Inner(n.Network, e, state.End{Place: state.Host, Name: e.HostInterface})
 	objects := []state.Object{port, inner}
 	return slices.Concat(objects, drivers.Addresses(e), drivers.InterfaceSysctls(e))
+}
+
+// hairpin reports that the port sends back what came in by it: as it was asked to, or because
+// the endpoint may reach itself by a port that it publishes. Where br_netfilter is on, the
+// bridge itself carries such a packet, once it is translated.
+func (n network) hairpin(e drivers.Attached) bool {
+	return n.Hairpin || slices.ContainsFunc(e.Published, func(p drivers.Published) bool {
+		return p.Host != 0 && (p.Serves(false) && e.IPv4.IsValid() || p.Serves(true) && e.IPv6.IsValid())
+	})
 }
 
 // offer is the gateway, unless there is no way out through it.

@@ -100,7 +100,7 @@ func modeAttr(family string) spec.AttrSchema {
 	return spec.AttrSchema{
 		Name: "gateway_mode_" + family, Type: cty.String, Default: cty.StringVal(nat), Check: onString(checkMode),
 		Doc: "What the host does for the network's traffic of the family. `nat`: what goes out gets the host's address, and nothing comes in that was not " +
-			"asked for. `nat-unprotected`: the same, but everybody who has a route may come in. `routed`: addresses stay, and everybody who has a route may come in. " +
+			"asked for. `nat-unprotected`: the same, but everybody who has a route may come in. `routed`: addresses stay; everybody who has a route may ping, and come to the ports that endpoints publish. " +
 			"In both, `isolation` still keeps other networks of the stack out. `isolated`: only for internal networks; the bridge has no address, so not even the host takes part.",
 	}
 }

@@ -42,14 +42,14 @@ func (n network) unisolated() bool { return !n.Isolation && !n.Internal }
 // rules are the network's share of the table. What a port sends to another port of the
 // bridge comes here only if br_netfilter is loaded and switched on; the first rule is
 // about that and nothing else.
-func (n network) rules() []drivers.Rules {
+func (n network) rules(p *ports) []drivers.Rules {
 	rules := []drivers.Rules{{Chain: n.chainTo(), Rules: n.inbound()}}
 	if n.Internal {
 		return append(rules, drivers.Rules{Chain: n.chainFrom(), Rules: []state.FilterRule{
 			n.rule(drop, state.ToLink(n.Device).Negated()),
 		}})
 	}
-	if nat := n.translation(); len(nat) > 0 {
+	if nat := append(n.translation(), n.portRules(p)...); len(nat) > 0 {
 		rules = append(rules, drivers.Rules{Chain: drivers.Postrouting, Rules: nat})
 	}
 	return rules
@@ -74,30 +74,40 @@ func (n network) inbound() []state.FilterRule {
 	if n.unisolated() {
 		rules = append(rules, n.rule(accept, state.InSet(state.IifName, drivers.Unisolated)))
 	}
-	open4, open6 := n.open()
-	switch {
-	case open4 && open6:
-		return append(rules, n.rule(drop, state.InSet(state.IifName, drivers.Networks)))
-	case open4 || open6:
-		return append(rules,
-			n.rule(drop, state.FamilyIs(open4)), // the family that is not open
-			n.rule(drop, state.InSet(state.IifName, drivers.Networks)))
-	}
-	return append(rules, n.rule(drop))
+	return append(rules, n.strangers()...)
 }
 
-// open reports for each family whether connections may come in that nobody inside has asked
-// for. A family that the network does not have follows the other: one rule does for both.
-func (n network) open() (ipv4, ipv6 bool) {
-	lets := func(mode string) bool { return mode == routed || mode == natUnprotected }
-	ipv4, ipv6 = lets(n.Mode4), lets(n.Mode6)
+// strangers decides, for each family, on connections from outside that nobody inside has
+// asked for. A family that the network does not have follows the other: one rule does for
+// both. In a routed network an endpoint answers pings; its ports have to be published.
+func (n network) strangers() []state.FilterRule {
+	mode4, mode6 := n.Mode4, n.Mode6
 	switch {
 	case !drivers.Has(n.Network, true):
-		return ipv4, ipv4
+		mode6 = mode4
 	case !drivers.Has(n.Network, false):
-		return ipv6, ipv6
+		mode4 = mode6
 	}
-	return ipv4, ipv6
+	var rules []state.FilterRule
+	if mode4 != nat || mode6 != nat {
+		rules = append(rules, n.rule(drop, state.InSet(state.IifName, drivers.Networks)))
+	}
+	if mode4 == natUnprotected && mode6 == natUnprotected {
+		return rules
+	}
+	for _, f := range []struct {
+		mode string
+		ipv6 bool
+		icmp string
+	}{{mode4, false, "icmp"}, {mode6, true, "ipv6-icmp"}} {
+		switch {
+		case f.mode == natUnprotected:
+			rules = append(rules, n.rule(accept, state.FamilyIs(f.ipv6)))
+		case f.mode == routed && drivers.Has(n.Network, f.ipv6):
+			rules = append(rules, n.rule(accept, state.Match{Selector: state.L4Proto, Value: f.icmp}))
+		}
+	}
+	return append(rules, n.rule(drop))
 }
 
 // translation gives what leaves the network an address of the host, subnet by subnet.

@@ -13,7 +13,7 @@ import (
 const minMTU6 = 1280
 
 // Validate refuses options that contradict each other.
-func (Driver) Validate(n *spec.Network, _ []*spec.Endpoint) hcl.Diagnostics {
+func (Driver) Validate(n *spec.Network, endpoints []*spec.Endpoint) hcl.Diagnostics {
 	o, err := decode(n.Options)
 	if err != nil {
 		return hcl.Diagnostics{drivers.Refuse(n.At("driver"), "Unreadable options", err.Error())}
@@ -22,6 +22,9 @@ func (Driver) Validate(n *spec.Network, _ []*spec.Endpoint) hcl.Diagnostics {
 	v.adoption()
 	v.gatewayModes()
 	v.translation()
+	for _, e := range endpoints {
+		v.ports(e)
+	}
 	if n.MTU != 0 && n.MTU < minMTU6 && (n.IPv6 || drivers.Has(n.Network, true)) {
 		v.refuse("mtu", "MTU too small for IPv6", "%s has IPv6, which needs an MTU of at least %d; %d would make the kernel switch IPv6 off on its interfaces. Raise the MTU, or leave IPv6 out.",
 			n.Mark.Address, minMTU6, n.MTU)

@@ -51,9 +51,20 @@ func bridgeSamples() map[string]*Records {
 			Network("back", "bridge", []string{"10.2.0.0/24"}, "isolation = false", `gateway_mode_ipv4 = "routed"`).
 			Network("alone", "bridge", []string{"10.3.0.0/24"}), "front").Attach("back", "w0"),
 	}
+	samples["ports"] = records().Network("front", "bridge", dual).Sandbox("w0").Sandbox("w1").Attach("front", "w0", publishing(
+		state.Port{Protocol: "tcp", Host: 8080, Container: 80, Count: 2},
+		state.Port{Protocol: "udp", Address: netip.MustParseAddr("192.0.2.1"), Host: 53, Container: 53, Count: 1},
+		state.Port{Protocol: "sctp", Address: netip.MustParseAddr("::"), Host: 9000, Container: 9000, Count: 1},
+	)).Attach("front", "w1", publishing(state.Port{Protocol: "tcp", Host: 80, Container: 80, Count: 1}))
+	samples["ports-routed"] = records().Network("front", "bridge", dual, `gateway_mode_ipv6 = "routed"`, "icc = false").Sandbox("w0").
+		Attach("front", "w0", publishing(state.Port{Protocol: "tcp", Host: 8080, Container: 80, Count: 1}))
 	samples["sandbox"] = records().Network("front", "bridge", dual).Network("back", "bridge", []string{"10.2.0.0/24"}).
 		Sandbox("w0", fullSandbox).Attach("front", "w0", fullEndpoint).Attach("back", "w0", func(e *state.Endpoint) { e.Priority = 5 })
 	return samples
+}
+
+func publishing(ports ...state.Port) func(e *state.Endpoint) {
+	return func(e *state.Endpoint) { e.Ports = ports }
 }
 
 func fullEndpoint(e *state.Endpoint) {
@@ -124,6 +135,9 @@ func overlaySamples() map[string]*Records {
 		"overlay-elsewhere": cluster(four4...).Network("demo", "overlay", four).Attach("demo", "w2").Attach("demo", "w3"),
 		"overlay-gateway": attach(cluster(four4...).Network("demo", "overlay", four), "demo").
 			Network("gwbridge", "bridge", []string{"172.18.0.0/16"}, "icc = false").Attach("gwbridge", "w0", implied).Attach("gwbridge", "w2", implied),
+		"overlay-ports": cluster(four4...).Network("demo", "overlay", four).
+			Attach("demo", "w0", publishing(state.Port{Protocol: "tcp", Host: 8080, Container: 80, Count: 1})).
+			Network("gwbridge", "bridge", []string{"172.18.0.0/16"}, "icc = false").Attach("gwbridge", "w0", implied),
 		"overlay-host": attach(cluster(four4...).Network("demo", "overlay", []string{"10.1.0.0/24", "10.2.0.0/24"}).Change(internal), "demo").
 			Network("node", "host", nil).Sandbox("node", hostNamespace).Attach("node", "node").
 			Attach("demo", "node", func(e *state.Endpoint) { e.Interface = "ov0" }),

@@ -32,6 +32,10 @@ const (
 // vniDir is where all stacks of a path claim VNIs: one number space for the cluster.
 const vniDir = "claim/vni/"
 
+// portDir is where published ports are claimed. What is below it has more parts than the
+// address of a network called port.
+const portDir = claimDir + "port/"
+
 // anyHost stands for the host of sandboxes that have none.
 const anyHost = "-"
 
@@ -74,6 +78,7 @@ func hostComponent(host string) string {
 // key is where the object is stored:
 //
 //	claim/<network>/<address>, or claim/vni/<number> for all stacks
+//	claim/port/<host>/<protocol>/<address>:<port>
 //	host/<name>
 //	network/<name>
 //	endpoint/<network>/<name>
@@ -93,6 +98,9 @@ func (l layout) key(o state.Object) (string, error) {
 	case state.Claim:
 		if o.VNI != 0 {
 			return l.vnis + strconv.FormatUint(uint64(o.VNI), 10), nil
+		}
+		if o.Port.Host != 0 {
+			return l.root + portDir + hostComponent(o.OnHost) + "/" + o.Port.Protocol + "/" + component(o.PortAddress()), nil
 		}
 		return l.root + claimDir + name("network", o.Network) + "/" + o.IP.String(), nil
 	case state.HostRecord:

@@ -59,10 +59,18 @@ func applyRuleset(nsfd int, op state.Op) error {
 	if err := c.checkOurs(r); err != nil {
 		return err
 	}
-	if op.Action == state.Delete {
-		return c.deleteTable(r.Table)
+	switch old, known := oldTable(op); {
+	case op.Action == state.Delete:
+		err = c.deleteTable(r.Table)
+	case known:
+		err = c.changeTable(old, r)
+	default:
+		err = c.replaceTable(r)
 	}
-	return c.replaceTable(r)
+	if err != nil {
+		return err
+	}
+	return forgetFlows(op)
 }
 
 // checkOurs refuses to touch a table that has appeared under our name since the plan.

@@ -206,12 +206,14 @@ func (d *decompiler) mapStatement() bool {
 	end := len(d.rest) - 1
 	if n, ok := d.rest[end].(*expr.NAT); ok && end > 0 {
 		l, ok := d.rest[end-1].(*expr.Lookup)
-		if !ok || end != 3 {
+		if !ok {
 			return false
 		}
-		d.rule.Do = state.DNATByPort(l.SetName, n.Family == unix.NFPROTO_IPV6)
-		d.rest = nil
-		return true
+		key, ok := d.field(d.rest[:end-1])
+		if ok {
+			d.rule.Do, d.rest = state.DNATBy(key, l.SetName, n.Family == unix.NFPROTO_IPV6), nil
+		}
+		return ok
 	}
 	l, ok := d.rest[end].(*expr.Lookup)
 	if !ok || !l.IsDestRegSet || l.DestRegister != unix.NFT_REG_VERDICT {
@@ -239,7 +241,7 @@ func (d *decompiler) field(loads []expr.Any) (state.Selector, bool) {
 var loadable = loadableFields()
 
 func loadableFields() []state.Selector {
-	list := []state.Selector{state.DaddrType}
+	list := append(state.Keys(), state.DaddrType)
 	for f := range metaFields {
 		list = append(list, f)
 	}

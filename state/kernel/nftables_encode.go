@@ -120,8 +120,11 @@ var bitFields = map[state.Selector]bitField{
 	state.CTStatus: {expr.CtKeySTATUS, map[string]uint32{"snat": 1 << 4, "dnat": 1 << 5}},
 }
 
-// load brings a field into register 1.
+// load brings a field, or several joined ones, into registers from the first on.
 func (c *compiler) load(f state.Selector) error {
+	if fields := f.Fields(); len(fields) > 1 {
+		return c.loadKey(fields)
+	}
 	if key, ok := metaFields[f]; ok {
 		c.add(&expr.Meta{Key: key, Register: reg1})
 		return nil
@@ -141,6 +144,48 @@ func (c *compiler) load(f state.Selector) error {
 		return nil
 	}
 	return fmt.Errorf("%q cannot be looked up", f)
+}
+
+// loadKey brings several fields into registers one behind the other, each at the next
+// multiple of four bytes.
+func (c *compiler) loadKey(fields []state.Selector) error {
+	for _, f := range fields {
+		if a, ok := addressFields[f]; ok {
+			c.require(a.family)
+		}
+	}
+	at := uint32(0)
+	for _, f := range fields {
+		a, address := addressFields[f]
+		switch {
+		case address:
+			c.add(&expr.Payload{DestRegister: register(at), Base: expr.PayloadBaseNetworkHeader, Offset: a.offset, Len: a.size})
+			at += a.size
+		case f == state.L4Proto:
+			c.add(&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: register(at)})
+			at += registerSize
+		case f == state.Sport || f == state.Dport:
+			offset := map[state.Selector]uint32{state.Sport: 0, state.Dport: 2}[f]
+			c.add(&expr.Payload{DestRegister: register(at), Base: expr.PayloadBaseTransportHeader, Offset: offset, Len: 2})
+			at += registerSize
+		default:
+			return fmt.Errorf("%q cannot be part of a key", f)
+		}
+	}
+	return nil
+}
+
+// registerSize is that of the small registers, four of which are one of the large ones.
+const registerSize = 4
+
+// register is the one that begins after so many bytes, as nft numbers it: by the large one
+// where one begins there.
+func register(at uint32) uint32 {
+	const large = 4 * registerSize
+	if at%large == 0 {
+		return reg1 + at/large
+	}
+	return unix.NFT_REG32_00 + at/registerSize
 }
 
 func destinationPort(register uint32) expr.Any {
@@ -290,17 +335,16 @@ func (c *compiler) nat(typ expr.NATType, s state.Statement) error {
 	return nil
 }
 
-// natByMap looks address and port up by protocol and port.
+// natByMap looks address and port up.
 func (c *compiler) natByMap(s state.Statement) error {
-	if s.Key != state.DNATByPort("", false).Key {
-		return fmt.Errorf("%q is not a key that addresses are looked up by", s.Key)
+	if err := c.load(s.Key); err != nil {
+		return err
 	}
 	n := &expr.NAT{Type: expr.NATTypeDestNAT, Family: unix.NFPROTO_IPV4, RegAddrMin: reg1, RegAddrMax: reg1,
 		RegProtoMin: regPortAfter, RegProtoMax: regPortAfter, Specified: true}
 	if s.IPv6 {
 		n.Family, n.RegProtoMin, n.RegProtoMax = unix.NFPROTO_IPV6, reg2, reg2
 	}
-	c.add(&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: reg1}, destinationPort(regPortAfter),
-		&expr.Lookup{SourceRegister: reg1, DestRegister: reg1, IsDestRegSet: true, SetName: s.Map}, n)
+	c.add(&expr.Lookup{SourceRegister: reg1, DestRegister: reg1, IsDestRegSet: true, SetName: s.Map}, n)
 	return nil
 }

@@ -303,7 +303,12 @@ func drawRuleset(t *rapid.T) state.Ruleset {
 		{Name: "hosts6", Key: state.TypeIPv6, Elements: drawElements(t, drawIPv6, false)},
 		{Name: "ports4", Key: state.ProtoPort, Data: state.AddrPort4, Elements: drawPorts(t, drawIPv4)},
 		{Name: "ports6", Key: state.ProtoPort, Data: state.AddrPort6, Elements: drawPorts(t, drawIPv6)},
+		{Name: "at4", Key: state.AddrProtoPort4, Data: state.AddrPort4, Elements: drawPortsAt(t, drawIPv4)},
+		{Name: "at6", Key: state.AddrProtoPort6, Data: state.AddrPort6, Elements: drawPortsAt(t, drawIPv6)},
+		{Name: "open4", Key: state.AddrProtoPort4, Elements: withoutData(drawPortsAt(t, drawIPv4))},
+		{Name: "open6", Key: state.AddrProtoPort6, Elements: withoutData(drawPortsAt(t, drawIPv6))},
 	}
+	slices.SortFunc(r.Sets, func(a, b state.Set) int { return strings.Compare(a.Name, b.Name) })
 	hook := func(typ, hook string, priority int) *state.Hook {
 		return &state.Hook{Type: typ, Hook: hook, Priority: priority, Policy: rapid.SampledFrom([]state.Verb{state.Accept, state.Drop}).Draw(t, "policy")}
 	}
@@ -357,6 +362,23 @@ func drawPorts(t *rapid.T, addr func(*rapid.T) string) []state.Element {
 	return list
 }
 
+// drawPortsAt are ports of addresses.
+func drawPortsAt(t *rapid.T, addr func(*rapid.T) string) []state.Element {
+	list := drawPorts(t, addr)
+	for i := range list {
+		list[i].Key = addr(t) + " . " + list[i].Key
+	}
+	slices.SortFunc(list, func(a, b state.Element) int { return strings.Compare(a.Key, b.Key) })
+	return list
+}
+
+func withoutData(list []state.Element) []state.Element {
+	for i := range list {
+		list[i].Data = ""
+	}
+	return list
+}
+
 func sortedSet(list []string) []string {
 	seen := map[string]bool{}
 	for _, s := range list {
@@ -390,11 +412,16 @@ func drawStatement(t *rapid.T, verb state.Verb, ipv6 bool) state.Statement {
 	case state.SNAT:
 		return state.SNATTo(netip.MustParseAddr(addr(t)))
 	case state.DNAT:
-		switch rapid.IntRange(0, 2).Draw(t, "dnat") {
+		switch rapid.IntRange(0, 3).Draw(t, "dnat") {
 		case 0:
 			return state.DNATTo(netip.MustParseAddr(addr(t)), 0)
 		case 1:
 			return state.DNATTo(netip.MustParseAddr(addr(t)), rapid.Uint16Min(1).Draw(t, "to port"))
+		case 2:
+			if ipv6 {
+				return state.DNATBy(state.AddrPortKey6, "at6", true)
+			}
+			return state.DNATBy(state.AddrPortKey4, "at4", false)
 		}
 		if ipv6 {
 			return state.DNATByPort("ports6", true)
@@ -413,9 +440,9 @@ func drawMatches(t *rapid.T, ipv6 bool) []state.Match {
 		}
 		return netip.PrefixFrom(netip.MustParseAddr(drawIPv4(t)), rapid.IntRange(1, 32).Draw(t, "bits"))
 	}
-	saddr, hosts := state.SaddrIPv4, "hosts4"
+	saddr, hosts, key, open := state.SaddrIPv4, "hosts4", state.AddrPortKey4, "open4"
 	if ipv6 {
-		saddr, hosts = state.SaddrIPv6, "hosts6"
+		saddr, hosts, key, open = state.SaddrIPv6, "hosts6", state.AddrPortKey6, "open6"
 	}
 	not := func(m state.Match) state.Match {
 		if rapid.Bool().Draw(t, "not") {
@@ -430,6 +457,7 @@ func drawMatches(t *rapid.T, ipv6 bool) []state.Match {
 		func() state.Match { return not(state.FromAddr(prefix())) },
 		func() state.Match { return not(state.ToAddr(prefix())) },
 		func() state.Match { return not(state.InSet(saddr, hosts)) },
+		func() state.Match { return not(state.InSet(key, open)) },
 		func() state.Match { return state.Established() },
 		func() state.Match { return state.Match{Selector: state.CTState, Value: "new"} },
 		func() state.Match { return state.Translated() },
@@ -440,7 +468,7 @@ func drawMatches(t *rapid.T, ipv6 bool) []state.Match {
 	for _, i := range rapid.SliceOfNDistinct(rapid.IntRange(0, len(all)-1), 0, 4, rapid.ID[int]).Draw(t, "matches") {
 		list = append(list, all[i]())
 	}
-	return append(list, not(state.Port(rapid.SampledFrom([]string{"tcp", "udp", "sctp"}).Draw(t, "proto"), rapid.Uint16Min(1).Draw(t, "port"))))
+	return append(list, not(state.ToPort(rapid.SampledFrom([]string{"tcp", "udp", "sctp"}).Draw(t, "proto"), rapid.Uint16Min(1).Draw(t, "port"))))
 }
 
 func sortedNames(set map[string]bool) []string {

@@ -201,9 +201,14 @@ func setUserdata(s state.Set, key types) []byte {
 const elementsPerMessage = 200
 
 func (t *transaction) addElements(what string, s state.Set, key types) error {
+	return t.elementLists(what, unix.NFT_MSG_NEWSETELEM, unix.NLM_F_CREATE, s, key)
+}
+
+// elementLists writes the elements of a set in messages of the type.
+func (t *transaction) elementLists(what string, typ, flags uint16, s state.Set, key types) error {
 	for from := 0; from < len(s.Elements); from += elementsPerMessage {
 		part := s.Elements[from:min(from+elementsPerMessage, len(s.Elements))]
-		t.beginElements(what+", elements "+strconv.Itoa(from+1)+" to "+strconv.Itoa(from+len(part)), s.Name)
+		t.beginElements(what+", elements "+strconv.Itoa(from+1)+" to "+strconv.Itoa(from+len(part)), typ, flags, s.Name)
 		var failed error
 		t.nest(unix.NFTA_SET_ELEM_LIST_ELEMENTS, func() {
 			for _, e := range part {
@@ -220,8 +225,8 @@ func (t *transaction) addElements(what string, s state.Set, key types) error {
 	return nil
 }
 
-func (t *transaction) beginElements(what, set string) {
-	t.begin(what, unix.NFT_MSG_NEWSETELEM, unix.NLM_F_CREATE)
+func (t *transaction) beginElements(what string, typ, flags uint16, set string) {
+	t.begin(what, typ, flags)
 	t.text(unix.NFTA_SET_ELEM_LIST_TABLE, t.table)
 	t.text(unix.NFTA_SET_ELEM_LIST_SET, set)
 }
@@ -275,7 +280,7 @@ func (t *transaction) addOpaqueSet(what string, s state.Set) {
 	t.b = append(t.b, s.Opaque.Attrs...)
 	t.end()
 	for _, list := range s.Opaque.Elements {
-		t.beginElements(what+", elements", s.Name)
+		t.beginElements(what+", elements", unix.NFT_MSG_NEWSETELEM, unix.NLM_F_CREATE, s.Name)
 		t.attr(unix.NFTA_SET_ELEM_LIST_ELEMENTS|unix.NLA_F_NESTED, list)
 		t.end()
 	}

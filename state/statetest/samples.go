@@ -41,6 +41,7 @@ func samples() []state.Object {
 		IPv4: prefix("10.1.0.2/24"), IPv6: prefix("fd00::2/64"), MAC: state.MAC{2, 0x42, 10, 1, 0, 2},
 		Interface: "eth0", HostInterface: "veth0", Aliases: []string{"www"}, Priority: -1,
 		Sysctls: map[string]string{"net.ipv4.conf.IFNAME.rp_filter": "0"},
+		Ports:   []state.Port{{Protocol: "udp", Address: ip("192.0.2.1"), Host: 8080, Container: 80, Count: 2}},
 		Options: state.Options{"hairpin": json.RawMessage(`true`)}, Labels: labels, Protected: true,
 		Implied: true,
 	}
@@ -57,7 +58,9 @@ func samples() []state.Object {
 	}
 	return []state.Object{network, endpoint, sandbox, state.Endpoint{Mark: mark("endpoint.bare")}, claim(endpoint.Mark.Address, 2),
 		state.Claim{Network: "network.front", IP: ip("fd00::2"), Mark: endpoint.Mark},
-		state.Claim{VNI: 256, Mark: network.Mark}, state.HostRecord{Mark: mark("host.a"), Name: "a", VTEP: ip("10.99.0.10"), MTU: 1500}}
+		state.Claim{VNI: 256, Mark: network.Mark},
+		state.Claim{Port: state.Port{Protocol: "tcp", Host: 8080, Count: 1}, OnHost: "a", Mark: endpoint.Mark},
+		state.Claim{Port: state.Port{Protocol: "udp", Address: ip("fd00::1"), Host: 53, Count: 1}, Mark: endpoint.Mark}, state.HostRecord{Mark: mark("host.a"), Name: "a", VTEP: ip("10.99.0.10"), MTU: 1500}}
 }
 
 func creates(objects ...state.Object) []state.Op {

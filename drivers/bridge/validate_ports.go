@@ -1,0 +1,26 @@
+package bridge
+
+import (
+	"fmt"
+
+	"github.com/cnmctl/cnmctl/drivers"
+	"github.com/cnmctl/cnmctl/spec"
+)
+
+// ports: what an endpoint publishes has to fit the network's way to the outside.
+func (v *validator) ports(e *spec.Endpoint) {
+	for i, p := range e.Ports {
+		refuse := func(attr, summary, format string, args ...any) {
+			v.diags = append(v.diags, drivers.Refuse(e.At(fmt.Sprintf("port[%d]%s", i, attr)), summary, fmt.Sprintf(format, args...)))
+		}
+		translates4 := p.Serves(false) && e.IPv4.IsValid() && v.Mode4 != routed
+		translates6 := p.Serves(true) && e.IPv6.IsValid() && v.Mode6 != routed
+		written := e.Ranges[fmt.Sprintf("port[%d].host", i)].Filename != ""
+		switch {
+		case v.Adopt && p.Address.IsLoopback():
+			refuse(".address", "Loopback address on a bridge that is not ours", "To be reached by %s, a port needs a setting of the bridge (route_localnet), but %s adopts its bridge, which is never changed. Publish on another address of the host.", p.Address, v.n.Mark.Address)
+		case !translates4 && !translates6 && written:
+			refuse(".host", "Host port of a routed network", "%s is routed: nothing is translated, and %s is reached by its own address and port, which the port block opens. Remove host, or choose gateway_mode \"nat\".", v.n.Mark.Address, e.Mark.Address)
+		}
+	}
+}

@@ -1,0 +1,72 @@
+package drivers
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/cnmctl/cnmctl/state"
+)
+
+// publish finds, for each published port of this host's sandboxes, the endpoint that it
+// leads to: its own, or, where its network has no way out, that by which the sandbox gets out.
+func (x *expander) publish(all []Driver) {
+	traits := make(map[string]Traits, len(all))
+	for _, d := range all {
+		traits[d.Schema().Name] = d.Traits()
+	}
+	x.published = map[state.Address][]Published{}
+	for _, s := range x.here {
+		for _, a := range s.attached {
+			if len(a.Ports) == 0 {
+				continue
+			}
+			by := a.Mark.Address
+			if !traits[a.network.Driver].Of(a.network.Network).Ports {
+				var ok bool
+				if by, ok = s.portCarrier(traits); !ok {
+					continue // refused before
+				}
+			}
+			for _, p := range a.Ports {
+				x.published[by] = append(x.published[by], Published{Port: p, By: a.Mark})
+			}
+		}
+	}
+}
+
+// portCarrier is the endpoint by which a sandbox gets out, among those whose networks can
+// publish: by the same election as the default route.
+func (s *sandbox) portCarrier(traits map[string]Traits) (state.Address, bool) {
+	var out []attachment
+	for _, a := range s.attached {
+		if traits[a.network.Driver].Of(a.network.Network).Ports && !a.network.Internal {
+			out = append(out, a)
+		}
+	}
+	if len(out) == 0 {
+		return "", false
+	}
+	best := slices.MinFunc(out, func(a, b attachment) int {
+		return cmp.Or(cmp.Compare(b.Priority, a.Priority), cmp.Compare(a.network.Name, b.network.Name), cmp.Compare(a.Mark.Address, b.Mark.Address))
+	})
+	return best.Mark.Address, true
+}
+
+// portClaims are claims on the ports of its sandbox's host that an endpoint publishes.
+func portClaims(e state.Endpoint) []state.Object {
+	if e.Sandbox == "" {
+		return nil
+	}
+	var claims []state.Object
+	for _, p := range e.Ports {
+		if p.Host == 0 {
+			continue
+		}
+		for i := range p.Count {
+			one := p.Single(i)
+			one.Container = 0 // where it leads to may change while it is held
+			claims = append(claims, state.Claim{Port: one, OnHost: e.Host, Mark: e.Mark})
+		}
+	}
+	return claims
+}
