@@ -30,7 +30,7 @@ func (x *expander) expandSandbox(s *sandbox) ([]state.Object, error) {
 	if s.onHost() {
 		return objects, nil
 	}
-	objects = append(objects, state.Namespace{Name: s.Netns, Mark: s.Mark})
+	objects = append(objects, state.Namespace{Name: s.Netns, Mark: s.Mark, Neighbors: len(s.Neighbors) > 0})
 	objects = append(objects, s.defaultRoutes()...)
 	return append(objects, x.files(s)...), nil
 }

@@ -8,7 +8,8 @@ import (
 
 // All that is known about order is in this file:
 //
-//   - create and update after what the object needs, delete before what it needs;
+//   - create and update after what the object needs, delete before what it needs (but a
+//     bridge before ports that go with their sandboxes);
 //   - free a thing that only one can hold before somebody else takes it;
 //   - set again what a deletion damages after that deletion;
 //   - in one place: the namespace's own sysctls, then links, their sysctls, addresses,
@@ -59,15 +60,32 @@ func (g *graph) needs(n *node) {
 	}
 	for _, k := range n.live.Needs() {
 		x := g.d.nodes[k]
-		if x == nil || !x.dead {
+		if x == nil {
 			continue
 		}
-		if n.dead {
+		if n.dead && n.key.Kind == state.KindNeighbor && x.key.Kind == state.KindNamespace && x.updated {
+			g.edge(n.taking(), x.setting()) // its mark tells of neighbors until the last one is gone
+		}
+		if !x.dead {
+			continue
+		}
+		if leavesBridge(n, x) {
+			g.prefer(letGo, x.taking(), n.taking())
+		} else if n.dead {
 			g.edge(n.taking(), x.taking())
 		} else if !x.made {
 			g.prefer(letGo, n.setting(), x.taking())
 		}
 	}
+}
+
+// leavesBridge reports that n is a port which goes with its sandbox, and x its bridge, which
+// goes too. Such a bridge goes first: what the kernel tears down in the background holds up
+// a bridge that waits for it, by a third of a second for a thousand ports.
+func leavesBridge(n, x *node) bool {
+	l, ok := n.live.(state.Link)
+	return ok && n.dead && l.Master == x.key.Name && x.key.Kind == state.KindLink && x.key.Place == l.Place &&
+		x.taker == x && n.taker != nil && n.taker.key.Kind == state.KindNamespace
 }
 
 // step is the turn of an object within its place, both on the way in and, backwards, on

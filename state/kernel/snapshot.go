@@ -56,6 +56,8 @@ type reading struct {
 	conn    *conn
 	ino     uint64
 	stub    bool // only the file for it is there
+	// noNeighbors: its mark says that it holds no static neighbors.
+	noNeighbors bool
 }
 
 // Snapshot reads the live kernel. An error means that nothing is known; there are no
@@ -288,7 +290,7 @@ func (k *Kernel) readNamespace(ctx context.Context, name string, host *conn) (_ 
 		k.strangers.note(r.on.links, false)
 		return nil, foreignSpace(space.Mark), nil
 	}
-	r.on.space = space.Mark
+	r.on.space, r.noNeighbors = space.Mark, !space.Neighbors
 	r.objects = append(r.objects, space)
 	if err := k.readTables(ctx, r, nil); err != nil {
 		return nil, "", err
@@ -327,9 +329,11 @@ func (k *Kernel) readTables(ctx context.Context, r *reading, live *Live) error {
 	if err != nil {
 		return err
 	}
-	neighbors, err := r.conn.neighbors(ctx)
-	if err != nil {
-		return err
+	var neighbors []neighbor
+	if !r.noNeighbors {
+		if neighbors, err = r.conn.neighbors(ctx); err != nil {
+			return err
+		}
 	}
 	add := func(o state.Object) {
 		if o != nil {
