@@ -75,6 +75,9 @@ func configs() *rapid.Generator[config] {
 				c.addWire(t, i)
 			}
 		}
+		for i := range rapid.IntRange(0, 2).Draw(t, "macvlans") {
+			c.addMacvlan(t, i)
+		}
 		if maybe(t, "null") {
 			c.Networks = append(c.Networks, network{Name: "none", Driver: "null"})
 		}
@@ -178,6 +181,28 @@ func beyond(t *rapid.T, i int) []string {
 		fmt.Sprintf("route {\n    to     = \"192.0.2.%d/32\"\n    via    = \"10.%d.0.201\"\n    metric = %d\n  }", 100+i, i+1, 5*i),
 		fmt.Sprintf("route {\n    to      = \"192.0.2.%d/32\"\n    via     = \"172.31.0.1\"\n    dev     = \"if%d\"\n    on_link = true\n    table   = 100\n  }", 110+i, i),
 	)
+}
+
+// addMacvlan adds a network on the machine's own interface, with some endpoints.
+func (c *config) addMacvlan(t *rapid.T, i int) {
+	n := network{Name: fmt.Sprintf("m%d", i), Driver: "macvlan"}
+	n.Body = append(n.Body, fmt.Sprintf("subnet {\n    cidr = \"10.%d.0.0/24\"\n  }", 100+i))
+	n.Body = append(n.Body, lines(t, fmt.Sprintf("subnet {\n    cidr = \"fd00:%d::/64\"\n  }", 100+i), "internal = true", "mtu = 1400")...)
+	mode := rapid.SampledFrom([]string{"bridge", "private", "vepa"}).Draw(t, "mode")
+	n.Body = append(n.Body, fmt.Sprintf("macvlan {\n    parent = %q\n    mode   = %q\n  }", parent, mode))
+	c.Networks = append(c.Networks, n)
+	for j, s := range c.Sandboxes {
+		if !maybe(t, "attach") {
+			continue
+		}
+		e := endpoint{Name: fmt.Sprintf("%s-%s", n.Name, s.Name), Network: n.Name, Sandbox: s.Name}
+		e.Body = lines(t,
+			fmt.Sprintf("mac = \"02:00:00:01:%02x:%02x\"", i, j),
+			fmt.Sprintf("interface = \"mv%d\"", i),
+			fmt.Sprintf("ipv4 = \"10.%d.0.%d\"", 100+i, 100+j),
+			"sysctls = { \"net.ipv4.conf.IFNAME.rp_filter\" = \"2\" }")
+		c.Endpoints = append(c.Endpoints, e)
+	}
 }
 
 // addWire adds a ptp network between two sandboxes.

@@ -37,6 +37,9 @@ func (m *machine) write(hcl string) {
 	}
 }
 
+// parent is the machine's own interface, on which networks may be.
+const parent = "wire"
+
 // wipe makes the machine new again, whatever a failed run left. What cnmctl leaves behind
 // on purpose may stay: the store, and the switches that have the machine route.
 func (m *machine) wipe(keep bool) {
@@ -54,10 +57,12 @@ func (m *machine) wipe(keep bool) {
 	}
 	if doom.Len() > 0 {
 		doom.WriteString("link del group " + group + "\n")
-		cmd := exec.Command("ip", "-force", "-batch", "-")
-		cmd.Stdin = strings.NewReader(doom.String())
-		_ = cmd.Run() // some go with their namespace at the same time
 	}
+	// A bridge without ports tells nobody anything, and does not change by itself.
+	doom.WriteString("link add name " + parent + " address 02:00:00:00:00:01 type bridge\nlink set dev " + parent + " addrgenmode none up\n")
+	cmd := exec.Command("ip", "-force", "-batch", "-")
+	cmd.Stdin = strings.NewReader(doom.String())
+	_ = cmd.Run() // some go with their namespace at the same time
 	if out, err := exec.Command("nft", "flush", "ruleset").CombinedOutput(); err != nil {
 		m.Fatalf("flushing the ruleset: %v: %s", err, out)
 	}

@@ -44,7 +44,9 @@ func (s *script) makeLink(l state.Link, along []state.Object) {
 	case state.Bridge:
 		command += " forward_delay 0" // ports send at once
 	case state.Macvlan, state.IPvlan, state.VLAN:
-		command = newStacked(l)
+		s.newStacked(l)
+		s.finishLink(l)
+		return
 	}
 	if len(ends) == 2 {
 		command += " peer" + born(ends[1])
@@ -205,12 +207,18 @@ func newTunnel(l state.Link) string {
 }
 
 // newStacked makes a link on another one, in its namespace, by a command to where that is.
-func newStacked(l state.Link) string {
-	command := ip(l.On.Lower.Place) + " link add link " + shell(l.On.Lower.Name) + born(l)
-	if ns, ok := l.Place.Netns(); ok && l.Place != l.On.Lower.Place {
-		command += " netns " + shell(ns)
+// Kernels before 6.13 do not let it have a name there that is taken where the other one is.
+func (s *script) newStacked(l state.Link) {
+	command := ip(l.On.Lower.Place) + " link add link " + shell(l.On.Lower.Name)
+	ns, ok := l.Place.Netns()
+	if !ok || l.Place == l.On.Lower.Place {
+		s.line("%s%s%s", command, born(l), stackedSettings(l))
+		return
 	}
-	return command + stackedSettings(l)
+	passing := l
+	passing.Name = state.PassingName(l)
+	s.line("%s%s netns %s%s", command, born(passing), shell(ns), stackedSettings(l))
+	s.line("%s link set dev %s name %s", ip(l.Place), passing.Name, shell(l.Name))
 }
 
 // stackedSettings are what is particular to a link on another one.

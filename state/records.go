@@ -280,7 +280,9 @@ func (e Endpoint) Attrs() []Attr {
 	if e.IPv6.IsValid() {
 		attrs = append(attrs, strAttr("ipv6", e.IPv6.String()))
 	}
-	attrs = append(attrs, strAttr("mac", e.MAC.String()), strAttr("interface", e.Interface))
+	mac := strAttr("mac", e.MAC.String())
+	mac.Quiet = e.MAC.IsZero()
+	attrs = append(attrs, mac, strAttr("interface", e.Interface))
 	attrs = e.open(attrs)
 	attrs = append(attrs, strAttr("host_interface", e.HostInterface).quiet())
 	for i, p := range e.Ports {

@@ -1,6 +1,10 @@
 package state
 
-import "strconv"
+import (
+	"fmt"
+	"hash/fnv"
+	"strconv"
+)
 
 // The link types that sit on another link, and the one that others sit on when there is
 // none.
@@ -52,6 +56,14 @@ func (l Link) stackedAttrs() []Attr {
 		attrs = append(attrs, strAttr("mode", s.Mode), flag)
 	}
 	return attrs
+}
+
+// PassingName is what a link on another one is called until it has its name, where it
+// cannot be born with that.
+func PassingName(l Link) string {
+	h := fnv.New64a()
+	h.Write([]byte(string(l.Place) + " " + l.Name))
+	return fmt.Sprintf("cnm%012x", h.Sum64()>>16)
 }
 
 // Stacked reports that the link sits on another one.

@@ -331,7 +331,11 @@ func (r *run) raise(n *nursery, p state.Place) error {
 		complete(b, m.link, m.link.Up)
 		add(m.op)
 	}
-	return r.flush(open, b, ops, n)
+	if err := r.flush(open, b, ops, n); err != nil {
+		return err
+	}
+	r.insist(open, n, p)
+	return nil
 }
 
 // flush sends the batch, whose requests belong to ops, and empties it.

@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/cnmctl/cnmctl/state"
 	"golang.org/x/sys/unix"
@@ -59,8 +60,82 @@ func (r *run) makeStacked(m *making) error {
 		defer unix.Close(fd)
 	}
 	b := &batch{}
-	newStacked(b, l, m.group(), lower, fd)
-	return below.conn.one(noCancel, b)
+	err = r.patiently(func() (again bool, err error) {
+		b.reset()
+		newStacked(b, l, m.group(), lower, fd)
+		err = below.conn.one(noCancel, b)
+		return isAny(err, unix.EINVAL, unix.EBUSY) && l.Type != state.VLAN, err
+	})
+	if l.Place == l.On.Lower.Place || !isAny(err, unix.EEXIST) {
+		return err
+	}
+	if _, missing := own.lookup(r.ctx, l.Name); missing == nil {
+		return err
+	}
+	b.reset()
+	passing := l
+	passing.Name = state.PassingName(l)
+	newStacked(b, passing, m.group(), lower, fd)
+	if err := below.conn.one(noCancel, b); err != nil {
+		return err
+	}
+	return own.rename(passing.Name, l.Name)
+}
+
+// patiently tries again while the link below may still be held by a link of a namespace that
+// has lost its name: the kernel takes namespaces down in the background.
+func (r *run) patiently(try func() (again bool, err error)) error {
+	patience := time.After(tunnelPatience)
+	for {
+		again, err := try()
+		if !again || !r.pause(patience) {
+			return err
+		}
+	}
+}
+
+// insist brings up those of the place's new links whose MAC was still held.
+func (r *run) insist(open *place, n *nursery, p state.Place) {
+	for _, m := range n.in[p] {
+		if !m.link.Stacked() || !isAny(n.failed[m.op], unix.EADDRINUSE) {
+			continue
+		}
+		delete(n.failed, m.op)
+		n.fail(m.op, r.patiently(func() (again bool, err error) {
+			b := &batch{}
+			complete(b, m.link, m.link.Up)
+			err = open.conn.one(noCancel, b)
+			return isAny(err, unix.EADDRINUSE), err
+		}))
+	}
+}
+
+// insistOnAddress sets an address on an ipvlan that another one still held.
+func (r *run) insistOnAddress(open *place, op state.Op) error {
+	return r.patiently(func() (again bool, err error) {
+		b := &batch{}
+		if err = r.writeAddress(r.ctx, b, open, op); err == nil {
+			err = open.conn.one(noCancel, b)
+		}
+		return isAny(err, unix.EADDRINUSE), err
+	})
+}
+
+// rename gives a link that is down its final name. Kernels before 6.13 look for a new link's
+// name in the namespace of the link below, not in that where it is born (rtnl_newlink): an
+// eth0 cannot be born on an eth0. Only there is a name given in passing; to rename waits for
+// an RCU grace period.
+func (p *place) rename(from, to string) error {
+	index, err := p.lookup(noCancel, from)
+	if err != nil {
+		return err
+	}
+	delete(p.index, from)
+	b := &batch{}
+	b.request(unix.RTM_SETLINK, 0, ifinfo(index, 0, 0))
+	b.text(unix.IFLA_IFNAME, to)
+	b.end()
+	return p.conn.one(noCancel, b)
 }
 
 // newStacked adds the request that makes a link on the one with the number lower, in the

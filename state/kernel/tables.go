@@ -57,6 +57,9 @@ func (r *run) writePlace(p state.Place, ops []int) error {
 		}
 		results, err := open.conn.send(noCancel, b)
 		for at, e := range results {
+			if a, ok := r.wave[sent[at]].After.(state.IPAddress); ok && a.Sole && isAny(e, unix.EADDRINUSE) {
+				e = r.insistOnAddress(open, r.wave[sent[at]])
+			}
 			r.report(sent[at], e)
 		}
 		if err != nil || r.first != nil {
