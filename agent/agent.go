@@ -44,6 +44,7 @@ type Agent struct {
 	// reports are for the reporter, which does not keep anybody waiting.
 	reports chan report
 	last    report
+	said    time.Time
 	once    sync.Once
 }
 

@@ -43,18 +43,21 @@ func (r report) same(other report) bool {
 	return r.records.Revision == other.records.Revision && r.failure == other.failure && (r.records.World == nil) == (other.records.World == nil)
 }
 
-// report hands what is new about the host to the reporter. That of a store which has lost
+// report hands what is new about the host to the reporter; now and then also what is not,
+// by which others see when the host was there. That of a store which has lost
 // its data would say that the host has known this one before.
 func (a *Agent) report(failure error, urgent bool) {
 	var lost *LostError
-	r := report{records: a.records, urgent: urgent}
+	r := report{records: a.records}
 	if failure != nil {
 		r.failure = failure.Error()
 	}
-	if errors.As(failure, &lost) || a.records.World == nil || r.same(a.last) {
+	stale := time.Since(a.said) > DefaultResync/2
+	if errors.As(failure, &lost) || a.records.World == nil || r.same(a.last) && !stale {
 		return
 	}
-	a.last = r
+	r.urgent = urgent && !r.same(a.last)
+	a.last, a.said = r, time.Now()
 	select {
 	case old := <-a.reports: // it is outdated
 		r.urgent = r.urgent || old.urgent

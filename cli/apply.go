@@ -157,6 +157,9 @@ func (f *flow) carryOut(ctx context.Context) error {
 
 // targets are the kernel and the store, as the applier sees them.
 func (f *flow) targets() applier.Targets {
+	if f.kernel == nil {
+		return applier.Targets{Store: f.s.env.WrapStore(f.store), Live: recordsAlone{f.store}}
+	}
 	if f.pass != nil {
 		t := f.pass.Targets()
 		t.Kernel, t.Live = f.s.env.WrapKernel(t.Kernel), liveReader{f}

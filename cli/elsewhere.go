@@ -31,3 +31,20 @@ func elsewhere(t *spec.Topology, here string) hcl.Diagnostics {
 	}
 	return diags
 }
+
+// unregistered refuses services where there is no catalog to register them in.
+func unregistered(t *spec.Topology) hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	for _, e := range t.Endpoints {
+		if e.Service != nil {
+			diags = append(diags, &hcl.Diagnostic{
+				Severity: hcl.DiagError,
+				Summary:  "Service without a catalog",
+				Detail: fmt.Sprintf("%s shall be registered as the service %q, but the stack's records are in a local file. "+
+					"Use the store \"consul\", or delete the service block.", e.Mark.Address, e.Service.Name),
+				Subject: e.Range.Ptr(),
+			})
+		}
+	}
+	return diags
+}

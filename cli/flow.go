@@ -215,6 +215,7 @@ func (f *flow) evaluate() error {
 		}
 		if f.settings.Type == "local" {
 			diags = append(diags, elsewhere(topology, f.host)...)
+			diags = append(diags, unregistered(topology)...)
 		}
 		diags = spec.InOrder(diags)
 		if diags.HasErrors() {
@@ -331,6 +332,9 @@ func (f *flow) makePlan(ctx context.Context) error {
 		return err
 	}
 	f.whole = len(f.s.StringSlice("target"))+len(f.s.StringSlice("exclude")) == 0
-	opts.Replace = addresses(f.s.StringSlice("replace"))
-	return f.diff(opts)
+	opts.Replace, opts.Host = addresses(f.s.StringSlice("replace")), f.host
+	if err := f.diff(opts); err != nil {
+		return err
+	}
+	return f.findFollowers(ctx)
 }

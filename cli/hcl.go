@@ -256,6 +256,12 @@ func (w writer) endpoint(e state.Endpoint) {
 		w.nested("port").port(p)
 	}
 	w.options(w.labels.drivers[e.Network], e.Options)
+	if v := e.Service; v != nil {
+		in := w.nested("service")
+		in.text("name", v.Name)
+		in.number("port", int64(v.Port))
+		in.texts("tags", v.Tags)
+	}
 	w.common(e.Labels, e.Protected)
 }
 

@@ -76,7 +76,7 @@ func hostCommand(env Env) *ucli.Command {
 		about(`Looks at the hosts of a stack: where their tunnels end, whether their agents are alive, and which
 revision of the records each has converged to.`,
 			"cnmctl host ls", "cnmctl host ls -stack=shop -store=consul -json"),
-		listHosts)
+		listHosts, hostRemoveCommand(env))
 }
 
 // inspectNetwork prints one network.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/cnmctl/cnmctl/agent"
 	"github.com/cnmctl/cnmctl/drivers"
@@ -101,9 +102,9 @@ func (i *inventory) sandboxes() table {
 	return t
 }
 
-// listHosts lists the hosts that have a record, a sandbox, or something to say.
+// listHosts lists the hosts that have a record, a sandbox, an agent, or something to say.
 func listHosts(ctx context.Context, _ *session, i *inventory) (table, error) {
-	t := table{columns: []string{"name", "vtep", "mtu", "sandboxes", "agent", "revision", "status"}}
+	t := table{columns: []string{"name", "vtep", "mtu", "sandboxes", "agent", "seen", "revision", "status"}}
 	records, boxes := map[string]state.HostRecord{}, map[string]int{}
 	for _, h := range i.records.Hosts {
 		records[h.Name], boxes[h.Name] = h, 0
@@ -120,6 +121,9 @@ func listHosts(ctx context.Context, _ *session, i *inventory) (table, error) {
 	for name := range said.by {
 		boxes[name] += 0
 	}
+	for name := range said.agents {
+		boxes[name] += 0
+	}
 	for _, name := range slices.Sorted(maps.Keys(boxes)) {
 		vtep, mtu := "", ""
 		if r, ok := records[name]; ok && r.VTEP.IsValid() {
@@ -128,7 +132,7 @@ func listHosts(ctx context.Context, _ *session, i *inventory) (table, error) {
 				mtu = strconv.Itoa(r.MTU)
 			}
 		}
-		t.add(name, vtep, mtu, boxes[name], said.agents[name], said.by[name].Serial, said.text(name))
+		t.add(name, vtep, mtu, boxes[name], said.agents[name], said.seen(name), said.by[name].Serial, said.text(name))
 	}
 	return t, nil
 }
@@ -163,6 +167,17 @@ func (i *inventory) hearHosts(ctx context.Context) (hearsay, error) {
 		h.agents[name] = true
 	}
 	return h, err
+}
+
+// seen says when a host was heard of last.
+func (h hearsay) seen(host string) string {
+	switch s := h.by[host]; {
+	case h.agents[host]:
+		return "now"
+	case !s.When.IsZero():
+		return s.When.UTC().Format(time.RFC3339)
+	}
+	return ""
 }
 
 // text says in a word or two how far a host is.

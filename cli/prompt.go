@@ -27,6 +27,12 @@ var (
 			"  There is no undo. Only 'yes' will be accepted to approve.",
 		remedy: giveApproval,
 	}
+	askRemoveHost = question{
+		ask: "Do you really want to remove this host?",
+		explain: "cnmctl will free what is shown above, for others to take.\n" +
+			"  There is no undo. Only 'yes' will be accepted to approve.",
+		remedy: "give -auto-approve",
+	}
 	askUnlock = question{
 		ask: "Do you really want to break the lock?",
 		explain: "If its holder is still at work, two runs may get into each other's way.\n" +

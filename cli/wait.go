@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/cnmctl/cnmctl/agent"
+	"github.com/cnmctl/cnmctl/planner"
 	"github.com/cnmctl/cnmctl/state"
 	ucli "github.com/urfave/cli/v2"
 )
@@ -83,4 +84,19 @@ func (w *wait) hear(said []state.Status) (left bool) {
 		return caught
 	})
 	return len(w.hosts) > 0
+}
+
+// findFollowers finds out how the other hosts of the plan will converge to it.
+func (f *flow) findFollowers(ctx context.Context) error {
+	cluster, shared := f.store.(state.Cluster)
+	if !shared || len(f.plan.Others) == 0 {
+		return nil
+	}
+	alive, err := cluster.Attended(ctx)
+	for i, h := range f.plan.Others {
+		if f.plan.Others[i].Follows = planner.FollowsBySync; slices.Contains(alive, h.Name) {
+			f.plan.Others[i].Follows = planner.FollowsByAgent
+		}
+	}
+	return err
 }

@@ -27,6 +27,7 @@ func Diff(live, want state.World, opts Options) (*Plan, hcl.Diagnostics) {
 		return nil, hcl.Diagnostics{{Severity: hcl.DiagError, Summary: "No order", Detail: capital(err.Error())}}
 	}
 	plan.Resources = d.resources(plan.Ops)
+	plan.divide(opts.Host)
 	if diags := d.protected(plan); diags.HasErrors() {
 		return nil, diags
 	}

@@ -152,6 +152,8 @@ func keepEndpoint(e *state.Endpoint, old state.Endpoint, names []string) {
 			e.Priority = old.Priority
 		case "sysctls":
 			e.Sysctls = old.Sysctls
+		case "service":
+			e.Service = old.Service
 		case "labels":
 			e.Labels = old.Labels
 		default: // the block of its network's driver

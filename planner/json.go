@@ -21,6 +21,9 @@ type Document struct {
 	// Version is the cnmctl that made the plan.
 	Version string `json:"cnmctl_version"`
 	Stack   string `json:"stack"`
+	// Hosts are those that the plan has changes for, the one it was made on first; absent in
+	// a stack without hosts.
+	Hosts []HostChanges `json:"hosts,omitempty"`
 	// ResourceChanges are the blocks that change, in the order of their addresses.
 	ResourceChanges []ResourceChange `json:"resource_changes"`
 	// OutputChanges are root outputs by name.
@@ -39,8 +42,10 @@ type ResourceChange struct {
 	Type string `json:"type"`
 	Name string `json:"name"`
 	// Index is the instance's key, a string or a number.
-	Index  json.RawMessage `json:"index,omitempty"`
-	Change Change          `json:"change"`
+	Index json.RawMessage `json:"index,omitempty"`
+	// Host is where the block is, absent for what all hosts share.
+	Host   string `json:"host,omitempty"`
+	Change Change `json:"change"`
 	// Reason is a clause for people: `because key ["w3"] is not in for_each`.
 	Reason string `json:"action_reason,omitempty"`
 	// Drift: the block was not changed, what is on the host was.
@@ -115,7 +120,7 @@ func (c Count) json() Counts { return Counts{c.Add, c.Change, c.Destroy, c.Forge
 // NewDocument is the plan as a document. version is this cnmctl's.
 func NewDocument(p *Plan, version string) Document {
 	doc := Document{
-		FormatVersion: documentVersion, Version: version, Stack: p.Stack,
+		FormatVersion: documentVersion, Version: version, Stack: p.Stack, Hosts: p.hostChanges(),
 		ResourceChanges: make([]ResourceChange, 0, len(p.Resources)),
 		OutputChanges:   map[string]Change{},
 		Operations:      make([]Operation, 0, len(p.Ops)),
@@ -161,7 +166,7 @@ func operation(wave int, op state.Op) Operation {
 }
 
 func (p *Plan) resourceChange(r *Resource) ResourceChange {
-	c := ResourceChange{Address: r.Address, PreviousAddress: r.From, Type: "stack", Name: p.Stack, Reason: r.Reason,
+	c := ResourceChange{Address: r.Address, PreviousAddress: r.From, Type: "stack", Name: p.Stack, Host: r.Host, Reason: r.Reason,
 		Drift: r.Drift, Unchanged: r.Same, Objects: []ObjectChange{}, Change: Change{Actions: r.Action.actions()}}
 	if r.Address != "" {
 		c.Type, c.Name = labelsOf(r.Address)

@@ -12,6 +12,8 @@ import (
 // Options is what Diff has to know beyond the two worlds.
 type Options struct {
 	Stack string
+	// Host is the one that the plan is made on; "": it is not divided by hosts.
+	Host string
 	// Decls says where each block was declared and what of it is ignored, by address.
 	Decls map[state.Address]spec.Decl
 	// Moves and Removals are the blocks of these names.

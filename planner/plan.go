@@ -22,6 +22,10 @@ type Plan struct {
 	Outputs []OutputChange
 	// Destroy: everything goes because that was asked for, so no reasons are given.
 	Destroy bool
+	// Host is the one that the plan was made on, Others are those that it has changes for
+	// too; in a stack without hosts there is neither.
+	Host   string
+	Others []OtherHost
 }
 
 // ResourceAction is what becomes of a block.
@@ -50,6 +54,8 @@ type Resource struct {
 	Reason string `json:",omitempty"`
 	// Drift: the record is as wanted, the kernel is not.
 	Drift bool `json:",omitempty"`
+	// Host is where the block is; "" for what all hosts share.
+	Host string `json:",omitempty"`
 	// Record says which of Parts is the block's own record, -1 when it does not change.
 	Record int
 	// Parts are the operations on the block's objects, in the order of Plan.Ops.

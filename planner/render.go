@@ -27,8 +27,11 @@ func Render(w io.Writer, p *Plan, opts RenderOptions) error {
 	out.drift()
 	if len(p.Resources) > 0 {
 		out.legend()
-		for i := range p.Resources {
-			out.resource(&p.Resources[i])
+		for _, g := range p.groups() {
+			out.group(g)
+			for _, r := range g.resources {
+				out.resource(r)
+			}
 		}
 	}
 	out.summary()

@@ -46,6 +46,8 @@ type savedFile struct {
 	Inputs        string            `json:"inputs,omitempty"`
 	Store         map[string]string `json:"store,omitempty"`
 	Destroy       bool              `json:"destroy,omitempty"`
+	Host          string            `json:"host,omitempty"`
+	Others        []OtherHost       `json:"others,omitempty"`
 	Texts         []string          `json:"texts,omitempty"`
 	Ops           []savedOp         `json:"ops"`
 	Waves         []int             `json:"waves"`
@@ -88,7 +90,7 @@ type savedText struct {
 func Encode(w io.Writer, s Saved) error {
 	file := savedFile{
 		FormatVersion: savedFormat, Version: s.Version, Stack: s.Stack, Inputs: s.Inputs, Store: s.Store, Destroy: s.Destroy,
-		Waves: s.Waves, Resources: s.Resources, Outputs: s.Outputs, Ops: make([]savedOp, len(s.Ops)),
+		Host: s.Host, Others: s.Others, Waves: s.Waves, Resources: s.Resources, Outputs: s.Outputs, Ops: make([]savedOp, len(s.Ops)),
 	}
 	table := texts{index: map[string]int{}}
 	for i, op := range s.Ops {
@@ -234,7 +236,7 @@ func short(text string) string {
 
 // unpack is the plan in the file.
 func (file *savedFile) unpack() (*Plan, error) {
-	p := &Plan{Stack: file.Stack, Destroy: file.Destroy, Waves: file.Waves, Resources: file.Resources,
+	p := &Plan{Stack: file.Stack, Destroy: file.Destroy, Host: file.Host, Others: file.Others, Waves: file.Waves, Resources: file.Resources,
 		Outputs: file.Outputs, Ops: make([]state.Op, len(file.Ops))}
 	for i := range file.Ops {
 		op, err := file.unpackOp(&file.Ops[i])

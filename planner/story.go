@@ -27,6 +27,9 @@ func Story(p *Plan) []Line {
 		if r.From != "" {
 			change["previous_resource"] = storyResource(r.From)
 		}
+		if r.Host != "" {
+			change["host"] = r.Host
+		}
 		if r.Reason != "" {
 			change["reason"] = r.Reason
 		}

@@ -147,12 +147,24 @@ func endpointSchema(drivers []DriverSchema) BlockSchema {
 			attr("sysctls", stringMap, "Settings of the interface, with IFNAME for its name: `{ \"net.ipv4.conf.IFNAME.rp_filter\" = \"0\" }`.").checked(interfaceSysctls).late(),
 			labelsAttr().late(),
 		}, repeated()...),
-		Blocks: []BlockSchema{portSchema(), lifecycleSchema()},
+		Blocks: []BlockSchema{portSchema(), serviceSchema(), lifecycleSchema()},
 	}}
 	for _, d := range drivers {
 		b.Blocks = append(b.Blocks, BlockSchema{Schema: optionsSchema(d.Name, d.Endpoint), Max: 1})
 	}
 	return b
+}
+
+func serviceSchema() BlockSchema {
+	return BlockSchema{Max: 1, Schema: Schema{
+		Name: "service",
+		Doc:  "What the endpoint is registered as in the catalog of the store `consul`, whose DNS then answers for `NAME.service.consul` with the endpoint's address (the IPv4 one, if it has both). It is registered while it is attached to a sandbox.",
+		Attrs: []AttrSchema{
+			attr("name", cty.String, "The service's name. Several endpoints may have the same. Default: the endpoint's name.").checked(onStrings(checkServiceName)),
+			attr("port", cty.Number, "The port where it listens.").or(cty.Zero).checked(between(0, 65535)),
+			attr("tags", cty.List(cty.String), "Words to choose by: DNS answers for `TAG.NAME.service.consul` too.").checked(onStrings(checkServiceName)),
+		},
+	}}
 }
 
 func hostSchema() BlockSchema {

@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"cmp"
 	"net/netip"
 
 	"github.com/cnmctl/cnmctl/state"
@@ -32,6 +33,7 @@ func (i *instance) fillEndpoint(rd *reading, v *values) {
 	if i.in != nil {
 		rec.Sandbox = i.in.addr
 	}
+	rec.Service = rd.service(v, rec.Name)
 	var from []state.PortRange
 	for _, p := range v.of("port") {
 		port, choice := rd.port(p)
@@ -40,6 +42,18 @@ func (i *instance) fillEndpoint(rd *reading, v *values) {
 	i.endpoint = &Endpoint{Endpoint: rec, PortsFrom: from, Decl: i.decl(rd, v)}
 	i.fillLate(v, notRepetition)
 	i.asked = i.endpoint.Endpoint
+}
+
+// service reads what the endpoint is registered as, nil for nothing.
+func (rd *reading) service(v *values, endpoint string) *state.Service {
+	for _, p := range v.of("service") {
+		s := &state.Service{Name: cmp.Or(p.text("name"), endpoint), Port: uint16(p.number("port")), Tags: p.texts("tags")}
+		if err := checkServiceName(s.Name); err != nil && !p.bad {
+			rd.fail(fault(p.header.Ptr(), "Not a service's name", "The service would be called as its endpoint, but %s. Give the service a name.", err))
+		}
+		return s
+	}
+	return nil
 }
 
 // endpointOptions are the options of the network's driver for the endpoint. Endpoints

@@ -238,6 +238,15 @@ func checkHostname(s string) error {
 	return nil
 }
 
+// checkServiceName allows what Consul's DNS can answer for.
+func checkServiceName(s string) error {
+	plain := func(r rune) bool { return r < 0x80 && (safeByte(byte(r)) && r != '_' && r != '.' || r == '-') }
+	if s == "" || len(s) > 63 || s[0] == '-' || s[len(s)-1] == '-' || strings.ContainsFunc(s, func(r rune) bool { return !plain(r) }) {
+		return fmt.Errorf("%q cannot be asked for by DNS: it has to be 1 to 63 letters, digits and inner \"-\"", s)
+	}
+	return nil
+}
+
 // checkWord allows text of one line without blanks.
 func checkWord(s string) error {
 	if s == "" || strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r == 0x7f || r == '#' }) {

@@ -113,7 +113,9 @@ type Endpoint struct {
 	// Sysctls of the interface: path below net/ with IFNAME for its name, dots or slashes.
 	Sysctls map[string]string
 	// Ports are those that it publishes on its sandbox's host.
-	Ports     []Port `json:",omitempty"`
+	Ports []Port `json:",omitempty"`
+	// Service is what it is registered as; nil: it is not.
+	Service   *Service `json:",omitempty"`
 	Options   Options
 	Labels    map[string]string
 	Protected bool
@@ -292,6 +294,9 @@ func (e Endpoint) Attrs() []Attr {
 	attrs = append(attrs, mapAttr("sysctls", e.Sysctls).quiet())
 	for _, name := range sortedKeys(e.Options) {
 		attrs = append(attrs, Attr{Name: "options." + name, Value: string(e.Options[name]), Quiet: true})
+	}
+	if e.Service != nil {
+		attrs = append(attrs, Attr{Name: "service", Value: e.Service.String()})
 	}
 	return append(attrs, mapAttr("labels", e.Labels).quiet(), boolAttr("prevent_destroy", e.Protected).quiet())
 }

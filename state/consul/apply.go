@@ -67,6 +67,11 @@ func (s *Store) attempt(ctx context.Context, wave []state.Op, tell *teller) (aga
 	if err != nil {
 		return false, err
 	}
+	services, err := s.services(ctx, t.world, after, wave)
+	if err != nil {
+		return false, err
+	}
+	changes = merge(changes, services)
 	now, err := s.edition(t.revision)
 	if err != nil || len(changes) == 0 && now.Begun == nil {
 		return false, err
@@ -155,7 +160,7 @@ func (s *Store) write(ctx context.Context, changes []change, now edition, gone b
 func (s *Store) touched(changes []change) (keys []string) {
 	for _, c := range changes {
 		for _, op := range c.ops {
-			if c.key.Kind != state.KindClaim {
+			if op.KV != nil && c.key.Kind != state.KindClaim {
 				keys = append(keys, strings.TrimPrefix(op.KV.Key, s.keys.root))
 			}
 		}
@@ -210,13 +215,16 @@ func (s *Store) refusal(doing string, ops api.TxnOps, answer *api.TxnResponse) e
 	if len(answer.Errors) == 0 {
 		return nil
 	}
-	what := answer.Errors[0].What
+	what, verb := answer.Errors[0].What, api.KVOp("")
+	if kv := ops[answer.Errors[0].OpIndex].KV; kv != nil {
+		verb = kv.Verb
+	}
 	switch {
 	case strings.Contains(what, "Permission denied"), strings.Contains(what, "lacks permission"):
 		return s.explain(doing, api.StatusError{Code: http.StatusForbidden, Body: what})
-	case ops[answer.Errors[0].OpIndex].KV.Verb == api.KVCheckSession:
+	case verb == api.KVCheckSession:
 		return s.loseLock(errors.New(what))
-	case strings.Contains(what, "index is stale"), ops[answer.Errors[0].OpIndex].KV.Verb == api.KVCheckIndex:
+	case strings.Contains(what, "index is stale"), verb == api.KVCheckIndex:
 		return errConflict
 	}
 	return fmt.Errorf("%s: Consul refused: %s", doing, what)

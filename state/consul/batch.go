@@ -38,8 +38,12 @@ func (l limits) split(changes []change, room int) [][]change {
 
 // bodySize is about what operations take in the body of a transaction.
 func bodySize(ops api.TxnOps) (size int) {
-	const frame = 200
+	const frame, service = 200, 1000
 	for _, op := range ops {
+		if op.KV == nil {
+			size += service
+			continue
+		}
 		size += frame + 2*len(op.KV.Key) + len(op.KV.Namespace) + base64.StdEncoding.EncodedLen(len(op.KV.Value))
 	}
 	return size

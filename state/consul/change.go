@@ -18,7 +18,25 @@ type change struct {
 
 // deletes reports that the change leaves nothing.
 func (c change) deletes() bool {
-	return !slices.ContainsFunc(c.ops, func(op *api.TxnOp) bool { return op.KV.Verb == api.KVCAS })
+	return !slices.ContainsFunc(c.ops, func(op *api.TxnOp) bool { return op.KV != nil && op.KV.Verb == api.KVCAS })
+}
+
+// merge puts what else there is to change of an object into the same transaction.
+func merge(changes, more []change) []change {
+	at := make(map[state.Key]int, len(changes))
+	if len(more) > 0 {
+		for i, c := range changes {
+			at[c.key] = i
+		}
+	}
+	for _, c := range more {
+		if i, there := at[c.key]; there {
+			changes[i].ops = append(changes[i].ops, c.ops...)
+		} else {
+			changes = append(changes, c)
+		}
+	}
+	return changes
 }
 
 // The order in which a change of many keys is written: who loses a race for a claim has
@@ -133,7 +151,9 @@ func (s *Store) emptied(keys []string, changes []change) bool {
 	}
 	for _, c := range changes {
 		for _, op := range c.ops {
-			delete(left, op.KV.Key)
+			if op.KV != nil {
+				delete(left, op.KV.Key)
+			}
 		}
 	}
 	return len(left) == 0

@@ -194,7 +194,14 @@ func (e *DeniedError) Error() string {
 	if strings.Contains(e.Reason, "ACL not found") {
 		return "Consul does not know the token; set CONSUL_HTTP_TOKEN, or token_file in the store block"
 	}
-	return fmt.Sprintf(`Consul denies it (%s). The token (CONSUL_HTTP_TOKEN, or token_file in the store block) needs a policy with
+	text := fmt.Sprintf(`Consul denies it (%s). The token (CONSUL_HTTP_TOKEN, or token_file in the store block) needs a policy with
   key_prefix "%s/" { policy = "write" }
   session_prefix "" { policy = "write" }`, strings.TrimSuffix(e.Reason, "."), e.Path)
+	if strings.Contains(e.Reason, "service:") || strings.Contains(e.Reason, "node:") {
+		text += fmt.Sprintf(`
+and, because endpoints are registered as services,
+  node_prefix "%s-" { policy = "write" }
+  service_prefix "" { policy = "write" }`, strings.ReplaceAll(e.Path, "/", "-"))
+	}
+	return text
 }

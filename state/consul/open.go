@@ -47,6 +47,8 @@ type Options struct {
 // state.LockWatcher, and may be used by many goroutines.
 type Store struct {
 	stack, who string
+	// node is that of the stack's services in the catalog.
+	node string
 	// policy is the path that a token needs rights for.
 	policy    string
 	namespace string
@@ -92,7 +94,7 @@ func Open(o Options) (*Store, error) {
 		return nil, fmt.Errorf("opening the store in Consul: %w", err)
 	}
 	return &Store{
-		stack: o.Stack, who: o.Who, policy: o.Path, namespace: cfg.Namespace,
+		stack: o.Stack, who: o.Who, node: nodeName(o.Path, o.Stack), policy: o.Path, namespace: cfg.Namespace,
 		ttl: cmp.Or(o.SessionTTL, usualTTL), keys: newLayout(o.Path, o.Stack), client: client, transport: transport,
 		link: &link{address: address}, batch: mostPerTransaction,
 	}, nil

@@ -39,7 +39,10 @@ func (s *Store) Snapshot(ctx context.Context) (state.World, error) {
 			t.world[k] = state.Foreign{K: k, What: fmt.Sprintf("a claim of stack %s (%s)", holder.Stack, holder.Address)}
 		}
 	}
-	return t.world, err
+	if err != nil {
+		return nil, err
+	}
+	return t.world, s.witness(ctx, t.world)
 }
 
 // readAll reads everything below the stack's root, and the VNIs. One key of each is asked
