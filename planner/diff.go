@@ -77,7 +77,9 @@ type diff struct {
 	// changes are the nodes that change, in the order of their ops.
 	changes []*node
 	// moved tells the new address of a moved block, forced the blocks to make anew.
-	moved  map[state.Address]state.Address
+	moved map[state.Address]state.Address
+	// fresh: nothing is there yet, so nothing can be taken along, damaged or drift.
+	fresh  bool
 	forced func(state.Address) bool
 	forgot func(state.Address) bool
 	// inside lists what each live object takes along, shaken what stays but has to be set
@@ -93,6 +95,7 @@ type diff struct {
 func newDiff(live, want state.World, opts Options) *diff {
 	d := &diff{
 		opts:   opts,
+		fresh:  len(live) == 0,
 		nodes:  make(map[state.Key]*node, max(len(live), len(want))),
 		moved:  movedTo(live, opts.Moves),
 		shaken: map[*node][]*node{},

@@ -11,6 +11,9 @@ import (
 // mend finds what stays but is damaged by what goes, and has it set again. These are the
 // kernel's habits that no object declares, because they depend on what else is there.
 func (d *diff) mend() {
+	if d.fresh {
+		return
+	}
 	var ports []*node
 	for _, n := range d.nodes {
 		if n.dead {

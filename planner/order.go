@@ -289,6 +289,9 @@ func (g *graph) damage() {
 // unique has things that only one can hold freed before they are taken. Two that stay can
 // be after what the other one has; the kernel may know a way then.
 func (g *graph) unique() {
+	if g.d.fresh {
+		return
+	}
 	for _, n := range g.d.changes {
 		switch {
 		case n.dead:

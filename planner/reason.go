@@ -31,6 +31,9 @@ const asRequested = "as requested"
 
 // explain gives the changes their reasons, where the fields that differ do not say it all.
 func (d *diff) explain() {
+	if d.fresh {
+		return
+	}
 	for _, n := range d.changes {
 		if n.reason == "" {
 			n.reason = d.why(n)

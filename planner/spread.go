@@ -9,6 +9,9 @@ import (
 // spread carries deletions to what the kernel takes along, and creations to what is made
 // together, until nothing more follows.
 func (d *diff) spread() {
+	if d.fresh {
+		return
+	}
 	var queue []*node
 	for _, n := range d.nodes {
 		if n.dead || n.made {
@@ -115,12 +118,7 @@ func (d *diff) arrange() {
 			d.changes = append(d.changes, n)
 		}
 	}
-	slices.SortFunc(d.changes, func(a, b *node) int {
-		if a.rank != b.rank {
-			return a.rank - b.rank
-		}
-		return state.CompareKeys(a.key, b.key)
-	})
+	d.changes = sorted(d.changes)
 	for _, n := range d.changes {
 		if f, ok := n.live.(state.Dependent); ok && n.dead && len(f.Follows()) > 0 && !d.goesWithOther(n) {
 			d.take(n) // with all that is on it, before its namespace goes
@@ -146,6 +144,35 @@ func (d *diff) arrange() {
 			}
 		}
 	}
+}
+
+// sorted sorts the nodes by rank and key, its halves at once: there are a hundred thousand.
+func sorted(nodes []*node) []*node {
+	half := len(nodes) / 2
+	a, b := nodes[:half], nodes[half:]
+	done := make(chan struct{})
+	go func() {
+		slices.SortFunc(a, compareNodes)
+		close(done)
+	}()
+	slices.SortFunc(b, compareNodes)
+	<-done
+	merged := make([]*node, 0, len(nodes))
+	for len(a) > 0 && len(b) > 0 {
+		if compareNodes(a[0], b[0]) < 0 {
+			merged, a = append(merged, a[0]), a[1:]
+		} else {
+			merged, b = append(merged, b[0]), b[1:]
+		}
+	}
+	return append(append(merged, a...), b...)
+}
+
+func compareNodes(a, b *node) int {
+	if a.rank != b.rank {
+		return a.rank - b.rank
+	}
+	return state.CompareKeys(a.key, b.key)
 }
 
 // goesWithOther reports that something else that goes takes n along.
