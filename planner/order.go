@@ -50,6 +50,9 @@ func (g *graph) needs(n *node) {
 	}
 	if n.setting() >= 0 && n.want != nil {
 		for _, k := range n.want.Needs() {
+			if k.Kind == state.KindRuleset {
+				g.awaited[k] = true
+			}
 			if x := g.d.nodes[k]; x != nil {
 				g.edge(x.setting(), n.setting())
 			}
@@ -241,19 +244,8 @@ func (g *graph) ownMade(own *block) int32 {
 // links of its place, and, unless something new waits for the new rules, changes after
 // them. (Which ruleset guards a live link is not written on it.)
 func (g *graph) rulesets() {
-	awaited := map[state.Key]bool{}
 	for _, n := range g.d.changes {
-		if n.setting() < 0 || n.want == nil {
-			continue
-		}
-		for _, k := range n.want.Needs() {
-			if k.Kind == state.KindRuleset {
-				awaited[k] = true
-			}
-		}
-	}
-	for _, n := range g.d.changes {
-		if n.key.Kind != state.KindRuleset || awaited[n.key] {
+		if n.key.Kind != state.KindRuleset || g.awaited[n.key] {
 			continue
 		}
 		if n.updated {

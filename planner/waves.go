@@ -19,6 +19,8 @@ type graph struct {
 	gates map[gate]int32
 	// putOff are the ops that make nothing that others wait for.
 	putOff map[int32]bool
+	// awaited are the rulesets that something new needs.
+	awaited map[state.Key]bool
 }
 
 // edge has the vertex it leads to wait for the one that it comes from.
@@ -41,11 +43,13 @@ func (p *Plan) order(d *diff) error {
 		waits:  make([]int32, len(p.Ops), 2*len(p.Ops)),
 		phase:  make([]uint8, len(p.Ops)),
 		gates:  map[gate]int32{},
-		putOff: map[int32]bool{},
+		putOff: map[int32]bool{}, awaited: map[state.Key]bool{},
+	}
+	for _, n := range d.changes {
+		g.needs(n)
 	}
 	g.rulesets()
 	for _, n := range d.changes {
-		g.needs(n)
 		g.places(n)
 		g.store(n)
 	}

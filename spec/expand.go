@@ -1,10 +1,12 @@
 package spec
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/cnmctl/cnmctl/state"
 	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/convert"
 )
@@ -49,6 +51,9 @@ func (s *scope) bad(a *argument, ctx *hcl.EvalContext, summary, detail string, a
 }
 
 func (s *scope) eachElements(a *argument) ([]element, cty.Value, bool) {
+	if list, ok := s.texts(a.expr); ok {
+		return list, cty.NilVal, true
+	}
 	val, ctx := s.eval(a.expr, nil)
 	if hasTopMark(val, sensitiveMark{}) {
 		return nil, s.bad(a, ctx, "Invalid for_each", "The keys of for_each become parts of addresses, which are shown, so they cannot come from a sensitive value. Use nonsensitive() if the keys may be shown."), false
@@ -79,6 +84,35 @@ func (s *scope) eachElements(a *argument) ([]element, cty.Value, bool) {
 		list = append(list, keyed(k, v))
 	}
 	return list, cty.NilVal, true
+}
+
+// texts are the instances for toset(…) of texts, in the order of a set; not ok for anything
+// else. To make a set of ten thousand strings, and to sort what is in it, takes cty a sixth
+// of a second, and most blocks are repeated so.
+func (s *scope) texts(expr hcl.Expression) (list []element, ok bool) {
+	call, ok := expr.(*hclsyntax.FunctionCallExpr)
+	if !ok || call.Name != "toset" || len(call.Args) != 1 || call.ExpandFinal {
+		return nil, false
+	}
+	// Whatever is wrong is reported when the call as a whole is evaluated.
+	val, diags := call.Args[0].Value(s.context(references(expr.Variables())))
+	if diags.HasErrors() || val.IsMarked() || !val.IsKnown() || val.IsNull() || !(val.Type().IsTupleType() || val.Type().IsListType()) {
+		return nil, false
+	}
+	keys := make([]string, 0, val.LengthInt())
+	for it := val.ElementIterator(); it.Next(); {
+		_, v := it.Element()
+		if v.IsMarked() || v.Type() != cty.String || !v.IsKnown() || v.IsNull() {
+			return nil, false
+		}
+		keys = append(keys, v.AsString())
+	}
+	slices.Sort(keys)
+	for _, k := range slices.Compact(keys) {
+		v := cty.StringVal(k)
+		list = append(list, keyed(v, v))
+	}
+	return list, true
 }
 
 // setElements are the instances for a set of strings, in order.

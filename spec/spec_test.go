@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -119,5 +120,27 @@ output "addresses" { value = { for k, e in endpoint.web : k => e.ipv4 } }
 	}
 	if got := top.Sandboxes[1].Netns; got != "shop-web-w0" {
 		t.Errorf("netns is %s", got)
+	}
+}
+
+// A set is a set, however it is made: each key once, in order.
+func TestTosetOfTexts(t *testing.T) {
+	for list, want := range map[string]string{
+		`["b", "a", "b"]`:                  `sandbox.x["a"] sandbox.x["b"]`,
+		`[for s in ["b", "a"] : upper(s)]`: `sandbox.x["A"] sandbox.x["B"]`,
+		`[]`:                               ``,
+		`concat(["z"], ["y"])`:             `sandbox.x["y"] sandbox.x["z"]`,
+		`toset(["n", "m"])`:                `sandbox.x["m"] sandbox.x["n"]`,
+		`[for n in [2, 10] : tostring(n)]`: `sandbox.x["10"] sandbox.x["2"]`,
+		`["b", 1]`:                         `sandbox.x["1"] sandbox.x["b"]`,
+	} {
+		_, top := evaluate(t, "-- main.hcl --\nsandbox \"x\" {\n  for_each = toset("+list+")\n}\n")
+		var got []string
+		for _, s := range top.Sandboxes {
+			got = append(got, string(s.Sandbox.Mark.Address))
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s: %v, want %s", list, got, want)
+		}
 	}
 }
