@@ -131,7 +131,7 @@ func TestTosetOfTexts(t *testing.T) {
 		`[]`:                               ``,
 		`concat(["z"], ["y"])`:             `sandbox.x["y"] sandbox.x["z"]`,
 		`toset(["n", "m"])`:                `sandbox.x["m"] sandbox.x["n"]`,
-		`[for n in [2, 10] : tostring(n)]`: `sandbox.x["10"] sandbox.x["2"]`,
+		`[for n in [2, 10] : tostring(n)]`: `sandbox.x["2"] sandbox.x["10"]`,
 		`["b", 1]`:                         `sandbox.x["1"] sandbox.x["b"]`,
 	} {
 		_, top := evaluate(t, "-- main.hcl --\nsandbox \"x\" {\n  for_each = toset("+list+")\n}\n")
