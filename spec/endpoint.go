@@ -46,14 +46,16 @@ func (i *instance) fillEndpoint(rd *reading, v *values) {
 
 // service reads what the endpoint is registered as, nil for nothing.
 func (rd *reading) service(v *values, endpoint string) *state.Service {
-	for _, p := range v.of("service") {
-		s := &state.Service{Name: cmp.Or(p.text("name"), endpoint), Port: uint16(p.number("port")), Tags: p.texts("tags")}
-		if err := checkServiceName(s.Name); err != nil && !p.bad {
-			rd.fail(fault(p.header.Ptr(), "Not a service's name", "The service would be called as its endpoint, but %s. Give the service a name.", err))
-		}
-		return s
+	given := v.of("service")
+	if len(given) == 0 {
+		return nil
 	}
-	return nil
+	p := given[0]
+	s := &state.Service{Name: cmp.Or(p.text("name"), endpoint), Port: uint16(p.number("port")), Tags: p.texts("tags")}
+	if err := checkServiceName(s.Name); err != nil && !p.bad {
+		rd.fail(fault(p.header.Ptr(), "Not a service's name", "The service would be called as its endpoint, but %s. Give the service a name.", err))
+	}
+	return s
 }
 
 // endpointOptions are the options of the network's driver for the endpoint. Endpoints
