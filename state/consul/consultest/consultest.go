@@ -250,6 +250,9 @@ func (s *Server) Lose() error {
 	return s.Start()
 }
 
+// PID is the server's process.
+func (s *Server) PID() int { return s.cmd.Process.Pid }
+
 // Freeze stops the server without ending it: connections stay open and nothing answers.
 func (s *Server) Freeze() { s.signal(syscall.SIGSTOP) }
 
