@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/cnmctl/cnmctl/drivers"
 	"github.com/cnmctl/cnmctl/spec"
 	"github.com/cnmctl/cnmctl/state"
 	"github.com/hashicorp/hcl/v2"
@@ -52,6 +53,9 @@ func (a *Allocator) implyGateway(t *spec.Topology) hcl.Diagnostics {
 		Mark: state.Owner{Stack: t.Stack, Address: gatewayNetwork}, Name: gatewayName, Driver: a.traits[first.Driver].WayOut,
 		Prefix: "eth", Options: state.Options{"icc": json.RawMessage("false")}, Implied: true,
 	}}
+	bridge.IPv6 = slices.ContainsFunc(t.Networks, func(n *spec.Network) bool {
+		return a.traits[n.Driver].WayOut != "" && !n.Internal && (n.IPv6 || drivers.Has(n.Network, true))
+	})
 	if sized != nil {
 		cidr, err := netip.ParsePrefix(option(sized.Options, gatewaySubnet))
 		if err == nil { // else its driver has refused it

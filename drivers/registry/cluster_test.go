@@ -42,7 +42,7 @@ var hostNames = []string{"a", "b", "c"}
 func newCluster(t *testing.T) *cluster {
 	c := &cluster{Host: kerneltest.NewHost(t), t: t, hosts: map[string]*node{}}
 	c.Sh("ip link add under type bridge mcast_snooping 0; ip link set under up; ip netns add lan")
-	c.plug("lan", "192.0.2.9/24")
+	c.plug("lan", "192.0.2.9/24", "2001:db8::9/64")
 	for i, name := range hostNames {
 		c.Sh("ip netns add " + name)
 		c.plug(name, fmt.Sprintf("10.99.0.%d/24", 10+i), fmt.Sprintf("192.0.2.%d/24", 10+i), fmt.Sprintf("2001:db8::%d/64", 10+i))

@@ -51,6 +51,7 @@ func TestCluster(t *testing.T) {
 		"a w0 fd00:168::3", "a w0 fd00:168::4", "b w1 fd00:168::2", "b w1 fd00:168::4", "c w2 fd00:168::2", "c w2 fd00:168::3",
 		"a w0 192.168.0.1", "c w2 fd00:168::1", // the gateway is everywhere
 		"a w0 192.0.2.9", "b w1 192.0.2.9", // out, under the host's address: nobody outside knows the way back
+		"a w0 2001:db8::9", "c w2 2001:db8::9",
 		"!a 192.168.0.2", "!a 192.168.0.3", "!b fd00:168::2", // the host is not on the network
 		"!a w0 192.168.0.77", "!a w0 fd00:168::77",
 	)
