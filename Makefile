@@ -13,7 +13,7 @@ GOTEST    := $(GO) run -C tools ./gotest
 # The race detector needs cgo; cnmctl itself never does.
 BUILD     := CGO_ENABLED=0 $(GO) build -trimpath
 
-.PHONY: help build quickstart quickstart-down demo-overlay test test-short prepare check lint fmt docs bench clean FORCE
+.PHONY: help build quickstart quickstart-down demo-overlay test test-short prepare check lint fmt docs bench bench-scale clean FORCE
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
@@ -74,9 +74,13 @@ fmt: build ## format Go and HCL
 docs: ## write the generated parts of docs/ and README.md anew
 	@$(GO) test ./docs -update
 
-bench: build ## cnmctl beside ip -batch and the bare netlink program, in throwaway namespaces
+bench: build $(CONSUL) ## cnmctl beside ip -batch and the bare netlink program; hosts of a cluster; in throwaway namespaces
 	@$(GO) run ./bench
 	@GOGC=400 $(GO) test -run - -bench . -benchtime 3x ./bench
+	@$(GO) run ./bench/cluster
+
+bench-scale: $(CONSUL) ## a thousand agents and a hundred thousand endpoints with one Consul, simulated
+	@$(GO) run ./bench/scale
 
 clean: ## remove what was built
 	@rm -rf bin

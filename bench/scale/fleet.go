@@ -29,6 +29,16 @@ type fleet struct {
 	agents  []*agent.Agent
 	stores  []*consul.Store
 	running sync.WaitGroup
+	// warnings counts what the agents complain of: answers that did not come in time.
+	warnings lines
+}
+
+// lines counts what is written.
+type lines struct{ n atomic.Int64 }
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.n.Add(1)
+	return len(p), nil
 }
 
 func newFleet(address string, s size) (*fleet, error) {
@@ -48,7 +58,7 @@ func newFleet(address string, s size) (*fleet, error) {
 			Host: agent.Host{Stack: stack, Name: hostName(h), Drivers: registry.All()}, Store: store,
 			Open:   func(context.Context) (agent.Machine, func(), error) { return m, func() {}, nil },
 			Follow: func(state.World) error { return nil }, Ready: func() {},
-			Log:     slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})),
+			Log:     slog.New(slog.NewTextHandler(&f.warnings, &slog.HandlerOptions{Level: slog.LevelWarn})),
 			Metrics: &agent.Metrics{},
 		})
 	}
@@ -83,46 +93,22 @@ func (f *fleet) close() {
 // patience is how long anything may take.
 const patience = 20 * time.Minute
 
-// converged waits until so many hosts have said that they are.
-func (f *fleet) converged(ctx context.Context, store *consul.Store, hosts int) error {
-	return until(func() (bool, error) {
-		said, _, err := store.Statuses(ctx, 0)
-		n := 0
-		for _, s := range said {
-			if s.Error == "" {
-				n++
-			}
-		}
-		return n >= hosts, err
-	})
-}
-
-// heard waits until so many hosts have converged to the present revision.
-func (f *fleet) heard(ctx context.Context, store *consul.Store, hosts int) error {
-	now, err := store.Revision(ctx)
-	if err != nil {
-		return err
-	}
-	return until(func() (bool, error) {
-		said, _, err := store.Statuses(ctx, 0)
-		n := 0
-		for _, s := range said {
-			if s.Index >= now.Index && s.Error == "" {
-				n++
-			}
-		}
-		return n >= hosts, err
-	})
-}
-
-func until(is func() (bool, error)) error {
+// converged waits until the first so many hosts have made what a revision wants of them.
+// Nobody asks Consul for that, because the asking would count.
+func (f *fleet) converged(hosts int, serial uint64) error {
+	want := fmt.Sprintf("converged to revision %d", serial)
 	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
-		ok, err := is()
-		switch {
-		case err != nil || ok:
-			return err
-		case time.Now().After(end):
-			return fmt.Errorf("the agents have not converged after %s", patience)
+		n := 0
+		for _, a := range f.agents[:hosts] {
+			if text, ok := a.Metrics.Health(); ok && strings.HasPrefix(text, want) {
+				n++
+			}
+		}
+		if n == hosts {
+			return nil
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("%d of %d agents have converged after %s", n, hosts, patience)
 		}
 	}
 }
@@ -130,8 +116,8 @@ func until(is func() (bool, error)) error {
 // say reports what the agents asked for meanwhile.
 func (f *fleet) say(what string, took time.Duration) {
 	requests, bytes := f.counter.requests.Load(), f.counter.bytes.Load()
-	fmt.Printf("%-46s %9s  %7d requests (%.0f/s)  %9.1f kB read (%.1f kB an agent)\n", what, round(took), requests,
-		float64(requests)/took.Seconds(), float64(bytes)/1e3, float64(bytes)/1e3/float64(len(f.agents)))
+	fmt.Printf("%-52s %9s  %7d requests (%.0f/s)  %9.1f kB read (%.2f kB an agent)  %d warnings\n", what, round(took), requests,
+		float64(requests)/took.Seconds(), float64(bytes)/1e3, float64(bytes)/1e3/float64(len(f.agents)), f.warnings.n.Swap(0))
 }
 
 func round(d time.Duration) time.Duration { return d.Round(time.Millisecond) }
@@ -143,6 +129,7 @@ func (m *machine) HostAddresses() map[netip.Addr]string                         
 func (m *machine) ReadSysctls(context.Context, state.World, ...state.World) error { return nil }
 func (m *machine) Probe(context.Context, []state.Feature) error                   { return nil }
 func (m *machine) Settle(context.Context) error                                   { return nil }
+func (m *machine) Plugins() state.Target                                          { return nil }
 func (m *machine) Raise(context.Context) error                                    { return nil }
 
 // counter passes requests on to Consul and counts them, and the bytes of the answers.

@@ -29,7 +29,7 @@ func main() {
 	flag.IntVar(&s.networks, "networks", 1000, "overlay networks")
 	flag.IntVar(&s.span, "span", 10, "hosts that each network is on")
 	flag.IntVar(&s.endpoints, "endpoints", 100000, "endpoints in all")
-	ramp := flag.Duration("ramp", 30*time.Second, "time in which the agents start")
+	ramp := flag.Duration("ramp", 2*time.Minute, "time in which the agents start")
 	idle := flag.Duration("idle", 30*time.Second, "time to watch them do nothing")
 	flag.Parse()
 	if err := run(s, *ramp, *idle); err != nil {
@@ -71,11 +71,15 @@ func run(s size, ramp, idle time.Duration) error {
 	defer f.close()
 	begun = time.Now()
 	f.start(ctx, ramp)
-	if err := f.converged(ctx, store, s.hosts); err != nil {
+	written, err := store.Revision(ctx)
+	if err != nil {
+		return err
+	}
+	if err := f.converged(s.hosts, written.Serial); err != nil {
 		return err
 	}
 	f.say(fmt.Sprintf("%d agents converged, started over %s", s.hosts, ramp), time.Since(begun))
-	fmt.Printf("%-46s Consul %s, all agents together %s\n", "memory", memory(server.PID()), memory(os.Getpid()))
+	fmt.Printf("%-52s Consul %s, all agents together %s\n", "memory", memory(server.PID()), memory(os.Getpid()))
 
 	f.counter.reset()
 	time.Sleep(idle)
@@ -86,7 +90,7 @@ func run(s size, ramp, idle time.Duration) error {
 	if err := write(ctx, store, []state.Object{oneMore(s)}); err != nil {
 		return err
 	}
-	if err := f.heard(ctx, store, s.span); err != nil {
+	if err := f.converged(s.span, written.Serial+1); err != nil {
 		return err
 	}
 	took := time.Since(begun)
