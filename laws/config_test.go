@@ -161,6 +161,9 @@ func (c *config) addBridge(t *rapid.T, i int) {
 			fmt.Sprintf("aliases = [\"alias%d\"]", j),
 			fmt.Sprintf("gateway_priority = %d", i*10+j),
 			"sysctls = { \"net.ipv4.conf.IFNAME.rp_filter\" = \"2\" }")
+		if !slices.Contains(n.Body, "internal = true") {
+			e.Body = append(e.Body, drawPorts(t, strings.Contains(strings.Join(options, " "), "routed"))...)
+		}
 		if v4 == "given" && maybe(t, "address") {
 			e.Body = append(e.Body, fmt.Sprintf("ipv4 = \"10.%d.0.%d\"", i+1, 100+j))
 		}
@@ -172,6 +175,18 @@ func (c *config) addBridge(t *rapid.T, i int) {
 	if maybe(t, "published") {
 		c.Endpoints = append(c.Endpoints, endpoint{Name: n.Name + "-free", Network: n.Name})
 	}
+}
+
+// drawPorts are published ports. Where nothing is translated a port of the host would be
+// refused.
+func drawPorts(t *rapid.T, routed bool) []string {
+	opened := lines(t, "port {\n    container = 443\n  }")
+	if routed {
+		return opened
+	}
+	return append(opened, lines(t,
+		"port {\n    host      = \"20000-20099\"\n    container = 53\n    protocol  = \"udp\"\n  }",
+		"port {\n    host      = \"21000-21099\"\n    container = \"8000-8002\"\n    protocol  = \"sctp\"\n  }")...)
 }
 
 // beyond are a neighbor and a route on the interface of network i whose name is known.

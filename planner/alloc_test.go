@@ -16,7 +16,7 @@ import (
 
 func testTraits() map[string]drivers.Traits {
 	return map[string]drivers.Traits{
-		"bridge":  {Pools: true, Gateway: true, Device: true, Links: true, HostLinks: true},
+		"bridge":  {Pools: true, Gateway: true, Device: true, Links: true, HostLinks: true, Ports: true},
 		"overlay": {Global: true, Pools: true, Gateway: true, Device: true, Links: true, HostLinks: true},
 		"ptp":     {PointToPoint: true, Links: true},
 		"host":    {HostNamespace: true},
