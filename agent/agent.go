@@ -45,7 +45,9 @@ type Agent struct {
 	reports chan report
 	last    report
 	said    time.Time
-	once    sync.Once
+	// restored is how a store that had lost its records gets them back.
+	restored restoration
+	once     sync.Once
 }
 
 // DefaultResync is how often an agent looks without being told to.
@@ -116,6 +118,9 @@ func (a *Agent) skip(r state.Revision) {
 
 // next is when to look again without being told to.
 func (a *Agent) next(failures int) time.Duration {
+	if a.restored.begun() {
+		return restoringFor / 4
+	}
 	if failures > 0 {
 		return pauseAfter(failures)
 	}
@@ -177,6 +182,9 @@ func (a *Agent) refresh(ctx context.Context) error {
 	}
 	r, err := a.read(asking, a.Store, a.follower)
 	switch {
+	case err == nil && !a.restored.quiet(r, time.Now()):
+		a.known = false
+		return errRestoring
 	case err == nil:
 		a.records, a.known = r, true
 	case a.records.World == nil:
@@ -199,6 +207,7 @@ func (a *Agent) converge(ctx context.Context) (drift int, err error) {
 		return 0, err
 	}
 	p, err := a.Look(ctx, a.records, m, a.past)
+	a.restored.note(err)
 	if err != nil {
 		return 0, err
 	}
