@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -39,6 +40,8 @@ type Agent struct {
 	follower state.Follower
 	records  Records
 	known    bool
+	// absent are the namespaces of others that the last pass did not find.
+	absent []string
 	// past is what the last pass that ended well wanted.
 	past state.World
 	// reports are for the reporter, which does not keep anybody waiting.
@@ -52,6 +55,9 @@ type Agent struct {
 
 // DefaultResync is how often an agent looks without being told to.
 const DefaultResync = 5 * time.Minute
+
+// absentResync is how often an agent looks for namespaces of others that are not there.
+const absentResync = 10 * time.Second
 
 // calm is how long the kernel may go on changing before the agent looks: changes come in
 // swarms.
@@ -125,6 +131,9 @@ func (a *Agent) next(failures int) time.Duration {
 		return pauseAfter(failures)
 	}
 	resync := cmp.Or(a.Resync, DefaultResync)
+	if len(a.absent) > 0 {
+		resync = min(resync, absentResync) // nothing tells when they come
+	}
 	return resync - resync/10 + pauseAfter(1)
 }
 
@@ -211,6 +220,12 @@ func (a *Agent) converge(ctx context.Context) (drift int, err error) {
 	if err != nil {
 		return 0, err
 	}
+	for _, name := range p.Absent {
+		if !slices.Contains(a.absent, name) {
+			a.Log.Warn("a sandbox waits for its namespace", "namespace", name)
+		}
+	}
+	a.absent = p.Absent
 	if a.past != nil && was == a.records.Revision {
 		drift = len(p.Plan.Ops)
 		for _, op := range p.Plan.Ops {

@@ -35,6 +35,7 @@ func (m *machine) ReadSysctls(context.Context, state.World, ...state.World) erro
 func (m *machine) Probe(context.Context, []state.Feature) error                   { return nil }
 func (m *machine) Settle(context.Context) error                                   { return nil }
 func (m *machine) Raise(context.Context) error                                    { return nil }
+func (m *machine) Visit([]string) bool                                            { return false }
 
 func (m *machine) open(context.Context) (agent.Machine, func(), error) {
 	m.mu.Lock()

@@ -19,6 +19,8 @@ type Machine interface {
 	// HostAddresses are the host's own on links that are not the stack's, with their links,
 	// as the last Snapshot found them.
 	HostAddresses() map[netip.Addr]string
+	// Visit has the next snapshot look into namespaces of others.
+	Visit(names []string) (news bool)
 	// ReadSysctls adds the settings that are also in one of the other worlds.
 	ReadSysctls(ctx context.Context, w state.World, like ...state.World) error
 	// Probe checks that the kernel has the features.
@@ -63,6 +65,9 @@ type Pass struct {
 	// Before is what there is, Want what there shall be, both with the records.
 	Before, Want state.World
 	Plan         *planner.Plan
+	// Absent are the namespaces of others that sandboxes wait for, each with why it is not
+	// there.
+	Absent []string
 
 	machine Machine
 	resets  Resets
@@ -72,6 +77,7 @@ type Pass struct {
 // none: settings in it that are no longer wanted are set back, which nothing in the kernel
 // tells.
 func (h Host) Look(ctx context.Context, r Records, m Machine, past state.World) (*Pass, error) {
+	m.Visit(state.Visits(r.World, h.Name))
 	live, err := m.Snapshot(ctx)
 	if err != nil {
 		return nil, err
@@ -80,6 +86,7 @@ func (h Host) Look(ctx context.Context, r Records, m Machine, past state.World) 
 	if err != nil {
 		return nil, err
 	}
+	absent := withoutAbsent(want, live)
 	if err := h.checkLost(r, live); err != nil {
 		return nil, err
 	}
@@ -92,7 +99,7 @@ func (h Host) Look(ctx context.Context, r Records, m Machine, past state.World) 
 	if err := m.ReadSysctls(ctx, live, want, outdated(past, want)); err != nil {
 		return nil, err
 	}
-	p := &Pass{Records: r, Want: want, Before: live, machine: m, resets: Resets{}}
+	p := &Pass{Records: r, Want: want, Before: live, Absent: absent, machine: m, resets: Resets{}}
 	maps.Copy(p.Before, r.World)
 	plan, diags := planner.Diff(p.Before, want, planner.Options{Stack: h.Stack})
 	if diags.HasErrors() {

@@ -44,7 +44,7 @@ func runAgent(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	watcher, err := kernel.Watch(kernel.Config{Stack: a.Stack})
+	watcher, err := kernel.Watch(s.kernelConfig(a.Stack))
 	if err != nil {
 		return err
 	}
@@ -112,7 +112,7 @@ func openMachine(ctx context.Context, s *session, f *flow, store state.RecordSto
 	if err != nil {
 		return nil, nil, err
 	}
-	k, err := kernel.Open(kernel.Config{Stack: f.stack})
+	k, err := kernel.Open(s.kernelConfig(f.stack))
 	if err != nil {
 		unlock()
 		return nil, nil, err
@@ -130,11 +130,16 @@ func openMachine(ctx context.Context, s *session, f *flow, store state.RecordSto
 	}, nil
 }
 
-// namespacesIn lists the namespaces that a world has.
+// namespacesIn lists the namespaces that a world has or builds on.
 func namespacesIn(w state.World) (names []string) {
 	for _, o := range w {
-		if ns, ok := o.(state.Namespace); ok {
-			names = append(names, ns.Name)
+		switch o := o.(type) {
+		case state.Namespace:
+			names = append(names, o.Name)
+		case state.Adopted:
+			if o.K.Kind == state.KindNamespace {
+				names = append(names, o.K.Name)
+			}
 		}
 	}
 	return names

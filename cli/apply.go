@@ -59,7 +59,7 @@ func apply(ctx context.Context, s *session, destroy bool) error {
 		return err
 	}
 	f := &flow{s: s, destroy: destroy}
-	if err := f.begin(); err != nil {
+	if err := f.begin(ctx); err != nil {
 		return err
 	}
 	ctx, unlock, err := f.lock(ctx, s.Command.Name)
@@ -113,7 +113,7 @@ func (f *flow) execute(ctx context.Context) error {
 		return err
 	}
 	if plan.Asks() && f.config != nil { // outputs may tell by now what plugins gave
-		if err := f.evaluate(); err != nil {
+		if err := f.evaluate(ctx); err != nil {
 			return err
 		}
 	}

@@ -205,7 +205,7 @@ func benchStep(ctx context.Context, parent *session, destroy, nothing bool) (*fl
 	s.closers = nil
 	defer s.close()
 	f := &flow{s: &s, destroy: destroy}
-	if err := f.begin(); err != nil {
+	if err := f.begin(ctx); err != nil {
 		return nil, err
 	}
 	if err := f.makePlan(ctx); err != nil {

@@ -29,13 +29,13 @@ func console(ctx context.Context, s *session) error {
 		return err
 	}
 	f := &flow{s: s}
-	if err := f.begin(); err != nil {
+	if err := f.begin(ctx); err != nil {
 		return err
 	}
 	if err := f.look(ctx); err != nil {
-		return f.preferMistakes(err)
+		return f.preferMistakes(ctx, err)
 	}
-	if err := f.evaluate(); err != nil {
+	if err := f.evaluate(ctx); err != nil {
 		return err
 	}
 	_, tty := terminal(s.env.Stdin)

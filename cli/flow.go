@@ -43,6 +43,8 @@ type flow struct {
 	records state.World
 	before  state.World
 	want    state.World
+	// held is what blocks have already, once their values were chosen.
+	held planner.Held
 	// outdated are settings of an earlier configuration, which have to be reset; reset
 	// tells which of them were.
 	outdated state.World
@@ -136,7 +138,7 @@ func (f *flow) open() (err error) {
 	if f.store, err = f.s.openStore(f.stack, f.settings); err != nil {
 		return err
 	}
-	k, err := kernel.Open(kernel.Config{Stack: f.stack})
+	k, err := kernel.Open(f.s.kernelConfig(f.stack))
 	if err != nil {
 		return err
 	}
@@ -149,7 +151,8 @@ func (f *flow) open() (err error) {
 	return nil
 }
 
-// look reads what is there, the store while the kernel answers.
+// look reads what is there, the store while the kernel answers. Namespaces of others that
+// the records tell of are looked into when they have been read.
 func (f *flow) look(ctx context.Context) error {
 	err := f.timed("read the store and the kernel", func() error {
 		var stored errgroup.Group
@@ -159,7 +162,10 @@ func (f *flow) look(ctx context.Context) error {
 		})
 		var err error
 		f.live, err = readHost(ctx, f.kernel, f.plugins)
-		return cmp.Or(stored.Wait(), err)
+		if err := cmp.Or(stored.Wait(), err); err != nil {
+			return err
+		}
+		return f.visit(ctx, state.Visits(f.records, f.host))
 	})
 	if err != nil {
 		return err
@@ -190,28 +196,19 @@ func (f *flow) find(ctx context.Context) error {
 
 // evaluate finds out what is wanted, to the last address, as far as it can be known from
 // what is held. All mistakes in the configuration are reported together.
-func (f *flow) evaluate() error {
+func (f *flow) evaluate(ctx context.Context) error {
 	return f.timed("evaluate and allocate", func() error {
-		var held planner.Held
-		if f.live != nil {
-			holders, err := f.portHolders()
-			if err != nil {
-				return err
-			}
-			held = planner.HeldFrom(f.records, f.live.World, nil, planner.Facts{
-				HostRoutes: f.live.HostRoutes, HostAddresses: f.live.HostAddresses,
-				Nameservers: f.live.Nameservers, Links: f.live.Links, MTUs: f.live.MTUs,
-				Down: f.live.Down, Ports: f.live.Ports, VNIs: f.live.VNIs,
-				Host: f.host, Holders: holders,
-			})
+		allocator, err := f.allocator(ctx)
+		if err != nil {
+			return err
 		}
-		topology, diags := f.config.Evaluate(planner.NewAllocator(registry.Traits(), held))
+		topology, diags := f.config.Evaluate(allocator)
 		f.topology = topology
 		planner.KeepIgnored(topology, f.records)
 		topology.Hosts = append(topology.Hosts, registeredHosts(f.records, topology.Hosts)...)
 		diags = append(diags, drivers.Validate(topology, registry.All())...)
 		if f.live != nil {
-			diags = append(diags, planner.Parents(topology, registry.Traits(), f.host, held.Facts)...)
+			diags = append(diags, planner.Parents(topology, registry.Traits(), f.host, f.held.Facts)...)
 		}
 		if f.settings.Type == "local" {
 			diags = append(diags, elsewhere(topology, f.host)...)
@@ -278,7 +275,7 @@ func (f *flow) diff(opts planner.Options) error {
 
 // begin reads the configuration and opens what it is about. A destroy needs no more of it
 // than the stack's name.
-func (f *flow) begin() error {
+func (f *flow) begin(ctx context.Context) error {
 	var err error
 	if f.destroy {
 		err = f.identify()
@@ -289,18 +286,18 @@ func (f *flow) begin() error {
 		return err
 	}
 	if err := f.open(); err != nil {
-		return f.preferMistakes(err)
+		return f.preferMistakes(ctx, err)
 	}
 	return nil
 }
 
 // preferMistakes reports mistakes in the configuration rather than why the kernel could
 // not be looked at: they would come up next.
-func (f *flow) preferMistakes(err error) error {
+func (f *flow) preferMistakes(ctx context.Context, err error) error {
 	if f.destroy || f.config == nil {
 		return err
 	}
-	if mistakes := f.evaluate(); mistakes != nil {
+	if mistakes := f.evaluate(ctx); mistakes != nil {
 		return mistakes
 	}
 	return err
@@ -309,7 +306,7 @@ func (f *flow) preferMistakes(err error) error {
 // makePlan reads what is there and plans the way to what is wanted.
 func (f *flow) makePlan(ctx context.Context) error {
 	if err := f.look(ctx); err != nil {
-		return f.preferMistakes(err)
+		return f.preferMistakes(ctx, err)
 	}
 	opts := planner.Options{Destroy: f.destroy}
 	f.want = state.World{}
@@ -317,7 +314,7 @@ func (f *flow) makePlan(ctx context.Context) error {
 		f.want.Add(h.Record()) // it is there as long as its machine is
 	}
 	if !f.destroy {
-		if err := f.evaluate(); err != nil {
+		if err := f.evaluate(ctx); err != nil {
 			return err
 		}
 		if err := f.expand(); err != nil {

@@ -55,7 +55,7 @@ func (f *flow) drawn(ctx context.Context) (state.World, error) {
 			f.s.log.Info("drawing without what is there", "error", err)
 		}
 	}
-	if err := f.evaluate(); err != nil {
+	if err := f.evaluate(ctx); err != nil {
 		return nil, err
 	}
 	world := state.World{}

@@ -287,6 +287,14 @@ func (w writer) port(p state.Port) {
 func (w writer) sandbox(s state.Sandbox) {
 	w.text("name", s.Name)
 	w.text("host", s.Host)
+	switch _, _, container := state.Container(s.Netns); {
+	case s.Shares != "":
+		w.reference("shares", s.Shares)
+	case s.Foreign && container:
+		w.text("container", s.Netns)
+	case s.Foreign:
+		w.text("netns", s.Netns)
+	}
 	if s.Hostname != s.Name {
 		w.text("hostname", s.Hostname)
 	}

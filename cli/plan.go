@@ -34,7 +34,7 @@ func plan(ctx context.Context, s *session) error {
 		return err
 	}
 	f := &flow{s: s, destroy: s.Bool("destroy")}
-	if err := f.begin(); err != nil {
+	if err := f.begin(ctx); err != nil {
 		return err
 	}
 	if err := f.makePlan(ctx); err != nil {
@@ -68,7 +68,7 @@ code is 0 when the kernel is as the configuration says, and 2 when it is not.`,
 				return err
 			}
 			f := &flow{s: s}
-			if err := f.begin(); err != nil {
+			if err := f.begin(ctx); err != nil {
 				return err
 			}
 			if err := f.makePlan(ctx); err != nil {

@@ -60,6 +60,9 @@ func applySaved(ctx context.Context, s *session, file string) error {
 	if err := f.look(ctx); err != nil {
 		return err
 	}
+	if err := f.visit(ctx, spacesOf(saved.Plan)); err != nil {
+		return err
+	}
 	f.want = plannedSettings(saved.Plan)
 	if err := f.kernel.ReadSysctls(ctx, f.live.World, f.want); err != nil {
 		return err
@@ -69,6 +72,14 @@ func applySaved(ctx context.Context, s *session, file string) error {
 		return err
 	}
 	return f.execute(ctx)
+}
+
+// spacesOf are the namespaces of others that the plan goes into.
+func spacesOf(plan *planner.Plan) (names []string) {
+	for _, s := range plan.Spaces {
+		names = append(names, s.Name)
+	}
+	return names
 }
 
 // plannedSettings are the settings that the plan changes, which have to be read.

@@ -90,6 +90,9 @@ func (f *flow) planShare(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		for _, name := range pass.Absent {
+			f.s.say.note("Warning: a sandbox waits for its namespace %s", name)
+		}
 		f.pass, f.plan = pass, pass.Plan
 		f.records, f.before, f.want = records.World, pass.Before, pass.Want
 		return nil

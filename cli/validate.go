@@ -24,7 +24,7 @@ together. Neither the kernel nor the store is looked at.`,
 	}
 }
 
-func validate(_ context.Context, s *session) error {
+func validate(ctx context.Context, s *session) error {
 	if err := s.arguments(0, 0); err != nil {
 		return err
 	}
@@ -35,7 +35,7 @@ func validate(_ context.Context, s *session) error {
 	f := &flow{s: s}
 	err := f.load()
 	if err == nil {
-		err = f.evaluate()
+		err = f.evaluate(ctx)
 	}
 	if err == nil {
 		err = f.expand()

@@ -124,10 +124,13 @@ type network struct {
 	away []Away
 }
 
-// sandbox is a sandbox of this host with its endpoints, in order of the network's name.
+// sandbox is a sandbox of this host with all endpoints in its namespace, in order of the
+// network's name.
 type sandbox struct {
 	state.Sandbox
 	attached []attachment
+	// neighborly: somebody whose namespace it is has neighbors of his own.
+	neighborly bool
 }
 
 // attachment is an endpoint of a sandbox with its network.
@@ -162,7 +165,34 @@ func newExpander(stack, host string, r Records) *expander {
 		}
 	}
 	x.attach()
+	x.share()
 	return x
+}
+
+// spaceOf is the sandbox whose namespace the one at the address is in: itself, or the one that
+// it shares. nil: it is not on this host.
+func (x *expander) spaceOf(a state.Address) *sandbox {
+	s := x.bySandbox[a]
+	if s != nil && s.Shares != "" {
+		return x.bySandbox[s.Shares]
+	}
+	return s
+}
+
+// share shows the endpoints of a namespace, which are with its first sandbox by now, to
+// those who share it, in one order.
+func (x *expander) share() {
+	for _, s := range x.here {
+		slices.SortFunc(s.attached, func(a, b attachment) int {
+			return cmp.Or(cmp.Compare(a.network.Name, b.network.Name), cmp.Compare(a.Mark.Address, b.Mark.Address))
+		})
+	}
+	for _, s := range x.here {
+		if first := x.spaceOf(s.Mark.Address); first != nil {
+			s.attached = first.attached
+			first.neighborly = first.neighborly || len(s.Neighbors) > 0
+		}
+	}
 }
 
 // attach hands each endpoint to its network and its sandbox.
@@ -173,7 +203,7 @@ func (x *expander) attach() {
 		}
 	}
 	for _, e := range x.endpoints {
-		n, s := x.byNetwork[e.Network], x.bySandbox[e.Sandbox]
+		n, s := x.byNetwork[e.Network], x.spaceOf(e.Sandbox)
 		switch {
 		case n == nil || e.Sandbox == "":
 		case s == nil:

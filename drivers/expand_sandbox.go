@@ -1,7 +1,6 @@
 package drivers
 
 import (
-	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -19,19 +18,23 @@ func (s *sandbox) onHost() bool { return s.Netns == "" }
 
 // expandSandbox lists what a sandbox is made of beside its endpoints' interfaces.
 func (x *expander) expandSandbox(s *sandbox) ([]state.Object, error) {
-	slices.SortFunc(s.attached, func(a, b attachment) int {
-		return cmp.Or(cmp.Compare(a.network.Name, b.network.Name), cmp.Compare(a.Mark.Address, b.Mark.Address))
-	})
 	routes, err := s.routes()
 	if err != nil {
 		return nil, err
 	}
 	objects := slices.Concat(s.loopback(), routes, s.rules(), s.neighbors(), s.sysctls(), s.foreignLinks())
-	if s.onHost() {
-		return objects, nil
+	if s.onHost() || s.Shares != "" {
+		return objects, nil // the rest is the host's, or that of the sandbox whose namespace it is
 	}
-	objects = append(objects, state.Namespace{Name: s.Netns, Mark: s.Mark, Neighbors: len(s.Neighbors) > 0})
+	if s.Foreign {
+		objects = append(objects, state.Adopted{K: state.NamespaceKey(s.Netns), Asker: s.Mark})
+	} else {
+		objects = append(objects, state.Namespace{Name: s.Netns, Mark: s.Mark, Neighbors: s.neighborly})
+	}
 	objects = append(objects, s.defaultRoutes()...)
+	if !state.Named(s.Netns) {
+		return objects, nil // `ip netns exec` finds no files for it
+	}
 	return append(objects, x.files(s)...), nil
 }
 
@@ -125,6 +128,8 @@ func (s *sandbox) defaultRoutes() []state.Object {
 			via, _ := family.way(offer)
 			objects = append(objects, state.NewRoute(state.Route{
 				Place: s.Place(), Dst: family.dst, Via: via, Dev: offer.Link, OnLink: offer.OnLink, Mark: a.Mark,
+				// Somebody else's way out is left alone unless ours is asked for.
+				Yields: s.Foreign && a.Priority <= 0,
 			}))
 			objects = append(objects, offer.Elected...)
 		}

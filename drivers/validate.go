@@ -1,6 +1,7 @@
 package drivers
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -17,9 +18,10 @@ import (
 func Validate(t *spec.Topology, all []Driver) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	on, in := map[state.Address][]*spec.Endpoint{}, map[state.Address][]*spec.Endpoint{}
+	space := spaces(t)
 	for _, e := range t.Endpoints {
 		on[e.Network] = append(on[e.Network], e)
-		in[e.Sandbox] = append(in[e.Sandbox], e)
+		in[space(e.Sandbox)] = append(in[space(e.Sandbox)], e)
 		diags = append(diags, validateSysctls(e.Sysctls, e.Decl, checkInterfaceSysctl)...)
 	}
 	onHost := map[state.Address]bool{}
@@ -30,17 +32,29 @@ func Validate(t *spec.Topology, all []Driver) hcl.Diagnostics {
 		}
 		diags = append(diags, all[i].Validate(n, on[n.Mark.Address])...)
 		for _, e := range on[n.Mark.Address] {
-			onHost[e.Sandbox] = onHost[e.Sandbox] || all[i].Traits().HostNamespace
+			onHost[space(e.Sandbox)] = onHost[space(e.Sandbox)] || all[i].Traits().HostNamespace
 		}
 	}
 	diags = append(diags, validatePorts(t, all, in)...)
 	for _, s := range t.Sandboxes {
 		diags = append(diags, validateSysctls(s.Sysctls, s.Decl, checkSysctl)...)
-		v := sandboxValidator{Sandbox: s, endpoints: in[s.Mark.Address], onHost: onHost[s.Mark.Address]}
+		first := space(s.Mark.Address)
+		v := sandboxValidator{Sandbox: s, endpoints: in[first], onHost: onHost[first]}
 		diags = append(diags, v.run()...)
 	}
 	diags = append(diags, validateParents(t, all)...)
 	return append(diags, validateHosts(t, all)...)
+}
+
+// spaces tells of each sandbox in whose namespace it is: its own, or the one that it shares.
+func spaces(t *spec.Topology) func(state.Address) state.Address {
+	shared := map[state.Address]state.Address{}
+	for _, s := range t.Sandboxes {
+		if s.Shares != "" {
+			shared[s.Mark.Address] = s.Shares
+		}
+	}
+	return func(a state.Address) state.Address { return cmp.Or(shared[a], a) }
 }
 
 func validateSysctls(m map[string]string, d spec.Decl, check func(string) error) hcl.Diagnostics {

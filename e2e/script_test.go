@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -72,6 +73,6 @@ func setup(env *testscript.Env) error {
 	}
 	env.Setenv("CNMCTL_IN_AUTOMATION", "1")
 	env.Setenv("HOME", env.WorkDir)
-	env.Values[memoryKey{}] = &memory{kernels: map[string]string{}, talks: map[string]net.Conn{}}
+	env.Values[memoryKey{}] = &memory{kernels: map[string]string{}, talks: map[string]net.Conn{}, strangers: map[string]*exec.Cmd{}}
 	return os.CopyFS(filepath.Join(env.WorkDir, "examples"), os.DirFS("../examples"))
 }

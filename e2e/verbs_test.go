@@ -43,6 +43,9 @@ var verbs = map[string]verb{
 	"connect":       connect,      // connect NS PROTO ADDR:PORT NAME: begin a conversation, which
 	"goes-on":       goesOn,       // goes-on NAME: still works
 	"is-cut":        isCut,        // is-cut NAME: or no longer
+	"stranger":      stranger,     // stranger NAME: a process in a namespace that is not cnmctl's; $NAME is its number
+	"leaves":        leaves,       // leaves NAME: it ends, and its namespace with it
+	"docker":        docker,       // docker start|runs NAME PID|stops NAME|removes NAME|end: an engine that tells of containers
 	"consul":        consulVerb,   // consul start|kill|restart|lose|freeze|thaw|COMMAND...: a Consul of the script's own
 }
 
@@ -136,6 +139,9 @@ type memory struct {
 	talks   map[string]net.Conn // by connect's NAME
 	consul  *consultest.Server
 	hosts   map[string]*apart.Host
+	engine  *engine
+
+	strangers map[string]*exec.Cmd
 }
 
 // background is the ping that runs while a script changes something.

@@ -53,6 +53,7 @@ func (a *Allocator) Endpoints(t *spec.Topology) hcl.Diagnostics {
 	diags = append(diags, w.enterHost()...)
 	w.leaveToPlugins()
 	diags = append(diags, w.allocateAddresses()...)
+	diags = append(diags, w.checkForeign()...)
 	diags = append(diags, w.allocateMACs()...)
 	diags = append(diags, w.allocateInterfaces()...)
 	diags = append(diags, w.allocateHostInterfaces()...)
@@ -71,7 +72,8 @@ type wiring struct {
 	linked  []*spec.Endpoint
 	network map[state.Address]*spec.Network
 	sandbox map[state.Address]*spec.Sandbox
-	// inside lists the endpoints of each sandbox by network and address.
+	// inside lists the endpoints of each sandbox by network and address; of those that share
+	// a namespace, all with the first.
 	inside    map[state.Address][]*spec.Endpoint
 	sandboxes []*spec.Sandbox
 	onHost    *hostNames
@@ -102,13 +104,23 @@ func newWiring(t *spec.Topology, traits map[string]drivers.Traits, held Held) *w
 			w.linked = append(w.linked, e)
 		}
 		if e.Sandbox != "" {
-			w.inside[e.Sandbox] = append(w.inside[e.Sandbox], e)
+			first := w.spaceOf(e.Sandbox)
+			w.inside[first] = append(w.inside[first], e)
 		}
 	}
 	for _, attached := range w.inside {
 		sortByNetwork(attached)
 	}
 	return w
+}
+
+// spaceOf is the sandbox whose namespace the one at the address is in: itself, or the one
+// that it shares.
+func (w *wiring) spaceOf(a state.Address) state.Address {
+	if s := w.sandbox[a]; s != nil && s.Shares != "" {
+		return s.Shares
+	}
+	return a
 }
 
 // of are the traits of the endpoint's network; none for an unknown network or driver,

@@ -68,12 +68,13 @@ func (a *Allocator) implyGateway(t *spec.Topology) hcl.Diagnostics {
 }
 
 // implyGatewayEndpoints attaches each sandbox that has no other way out to the gateway bridge.
+// A namespace of somebody else has what ways out its owner wants it to have.
 func (w *wiring) implyGatewayEndpoints(t *spec.Topology) bool {
 	n := len(t.Endpoints)
 	gotOut := func(e *spec.Endpoint) bool { return w.of(e).HostNamespace || w.hasWayOut(e) }
 	for _, s := range w.sandboxes {
 		attached := w.inside[s.Mark.Address]
-		if !slices.ContainsFunc(attached, w.needsWayOut) || slices.ContainsFunc(attached, gotOut) {
+		if s.Foreign || !slices.ContainsFunc(attached, w.needsWayOut) || slices.ContainsFunc(attached, gotOut) {
 			continue
 		}
 		name := s.Name

@@ -36,7 +36,10 @@ type box struct {
 func (b *box) onTheHost() bool { return b.Netns == "" }
 
 func (b *box) free(name string) bool {
-	return b.names[name] == nil && (!b.onTheHost() || b.onHost.free(name))
+	if b.names[name] != nil || b.Foreign && b.held.Foreign[b.Place()].Links[name] {
+		return false
+	}
+	return !b.onTheHost() || b.onHost.free(name)
 }
 
 func (b *box) take(e *spec.Endpoint, name string) {
@@ -105,7 +108,7 @@ func (b *box) takeLowest() hcl.Diagnostics {
 // heldInterfaces are the names that the endpoint has had in the sandbox that it is in.
 func (w *wiring) heldInterfaces(e *spec.Endpoint) []string {
 	held := w.held.Endpoints[e.Mark.Address]
-	if held.Sandbox != "" && held.Sandbox != e.Sandbox {
+	if held.Sandbox != "" && w.spaceOf(held.Sandbox) != w.spaceOf(e.Sandbox) {
 		return nil
 	}
 	return held.Interfaces

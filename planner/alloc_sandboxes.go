@@ -20,13 +20,13 @@ func (w *wiring) checkPointToPoint() hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	for _, n := range w.networks {
 		if w.traits[n.Driver].PointToPoint {
-			diags = append(diags, checkEnds(n, ends[n.Mark.Address])...)
+			diags = append(diags, w.checkEnds(n, ends[n.Mark.Address])...)
 		}
 	}
 	return diags
 }
 
-func checkEnds(n *spec.Network, ends []*spec.Endpoint) hcl.Diagnostics {
+func (w *wiring) checkEnds(n *spec.Network, ends []*spec.Endpoint) hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	if len(ends) < 2 && !n.Partial {
 		diags = append(diags, failure(n.At("driver"), "Link without two ends", fmt.Sprintf(
@@ -42,7 +42,7 @@ func checkEnds(n *spec.Network, ends []*spec.Endpoint) hcl.Diagnostics {
 				"%s is on %s, whose link exists only between two sandboxes, but it has no sandbox. Attach it to one.", e.Mark.Address, n.Mark.Address)))
 		}
 	}
-	if len(ends) == 2 && ends[0].Sandbox != "" && ends[0].Sandbox == ends[1].Sandbox {
+	if len(ends) == 2 && ends[0].Sandbox != "" && w.spaceOf(ends[0].Sandbox) == w.spaceOf(ends[1].Sandbox) {
 		diags = append(diags, failure(ends[1].At("sandbox"), "Link from a sandbox to itself", fmt.Sprintf(
 			"%s and %s (%s), the ends of %s, are both in %s. Attach them to two sandboxes.",
 			ends[1].Mark.Address, ends[0].Mark.Address, line(ends[0].At("sandbox")), n.Mark.Address, ends[0].Sandbox)))
@@ -75,12 +75,20 @@ func (w *wiring) enterHost() hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	first := map[string]*spec.Endpoint{}
 	for _, s := range w.sandboxes {
+		if s.Shares != "" {
+			continue
+		}
 		attached := w.inside[s.Mark.Address]
 		i := slices.IndexFunc(attached, func(e *spec.Endpoint) bool { return w.of(e).HostNamespace })
 		if i < 0 {
 			continue
 		}
 		entry := attached[i]
+		if s.Foreign {
+			diags = append(diags, failure(entry.At("sandbox"), "Somebody else's namespace is not the host's", fmt.Sprintf(
+				"%s is %s, and %s would make it the host's own namespace. Use another sandbox for the host.", s.Mark.Address, s.Netns, entry.Mark.Address)))
+			continue
+		}
 		s.Netns = ""
 		if other := first[s.Host]; other != nil {
 			diags = append(diags, failure(entry.At("sandbox"), "Two sandboxes for the host's namespace", fmt.Sprintf(
@@ -100,6 +108,11 @@ func (w *wiring) enterHost() hcl.Diagnostics {
 					"%s is the host's own namespace by %s (%s), and %s has a gateway, which would become the host's. The host reaches a network through its gateway address; remove %s, or make the network internal.",
 					s.Mark.Address, entry.Mark.Address, line(&entry.Range), e.Network, e.Mark.Address)))
 			}
+		}
+	}
+	for _, s := range w.sandboxes {
+		if first := w.sandbox[s.Shares]; first != nil {
+			s.Netns = first.Netns
 		}
 	}
 	return diags

@@ -56,6 +56,9 @@ func wayOut(want state.Object) string {
 		}
 		return "remove it, or choose another address"
 	case state.Route:
+		if _, inNetns := o.Place.Netns(); inNetns && o.Dst.Bits() == 0 && o.Mark.Address != "" {
+			return "leave gateway_priority out and it stays the way out, or remove it"
+		}
 		return "remove it, or give the route another metric or table"
 	case state.Claim:
 		return "give the network other VNIs (vnis), or leave them out to have free ones chosen"
@@ -67,9 +70,15 @@ func wayOut(want state.Object) string {
 
 // adoption checks that a link to build on is there, is of the right type, and is not ours.
 func (d *diff) adoption(n *node, want state.Adopted, foreign state.Foreign, taken bool) *hcl.Diagnostic {
+	if n.key.Kind == state.KindNamespace {
+		if taken && foreign.Barred == "" {
+			return nil
+		}
+		return d.spaceFailure(want.Asker, n)
+	}
 	var detail string
 	switch {
-	case taken && (n.key.Kind != state.KindLink || want.Type == "" || foreign.Type == want.Type):
+	case taken && (want.Type == "" || foreign.Type == want.Type):
 		return nil
 	case n.live == nil && want.Type == "":
 		detail = fmt.Sprintf("%s is named by %s, but there is none. Create it first, or name one that exists.", sentence(n.key), asker(want.Asker))

@@ -10,12 +10,13 @@ import (
 
 // Diff finds what has to be done so that the live world becomes the wanted one, and in
 // which order. It is pure: equal input gives an equal plan. All conflicts are reported
-// together, and with an error there is no plan.
+// together, and with an error there is no plan; without one there may be warnings.
 func Diff(live, want state.World, opts Options) (*Plan, hcl.Diagnostics) {
 	d := newDiff(live, want, opts)
 	if diags := d.classify(); diags.HasErrors() {
 		return nil, diags
 	}
+	warnings := d.keptOut()
 	d.spread()
 	d.putOffAnswers()
 	d.mend()
@@ -23,6 +24,7 @@ func Diff(live, want state.World, opts Options) (*Plan, hcl.Diagnostics) {
 	d.explain()
 	plan := &Plan{Stack: opts.Stack, Destroy: opts.Destroy}
 	plan.Ops = d.ops()
+	plan.Spaces = d.spaces(plan.Ops)
 	if err := plan.order(d); err != nil {
 		return nil, hcl.Diagnostics{{Severity: hcl.DiagError, Summary: "No order", Detail: capital(err.Error())}}
 	}
@@ -31,7 +33,7 @@ func Diff(live, want state.World, opts Options) (*Plan, hcl.Diagnostics) {
 	if diags := d.protected(plan); diags.HasErrors() {
 		return nil, diags
 	}
-	return plan, nil
+	return plan, warnings
 }
 
 // node is one key of the two worlds and what becomes of it.
@@ -88,6 +90,8 @@ type diff struct {
 	// related and wanted are indices for reasons, built when first asked for.
 	related *related
 	wanted  map[state.Address]bool
+	// yielded are wanted routes that are not made, because somebody else has one like it.
+	yielded []state.Route
 	// contents remembers how files differ.
 	contents contents
 }
@@ -104,6 +108,10 @@ func newDiff(live, want state.World, opts Options) *diff {
 	d.forgot = d.forgottenBlocks()
 	store := make([]node, 0, max(len(live), len(want)))
 	for k, o := range want {
+		if r, ok := o.(state.Route); ok && yields(r, live[k]) {
+			d.yielded = append(d.yielded, r)
+			continue
+		}
 		if o = heir(o, want, live); wanted(o, live[k]) {
 			store = append(store, node{key: k, want: o, live: live[k], opTaking: -1, opMaking: -1, opUpdating: -1})
 			d.nodes[k] = &store[len(store)-1]
@@ -125,6 +133,12 @@ func wanted(o, live state.Object) bool {
 		return false
 	}
 	return !half(o) || live != nil && state.Compare(o, live).Same()
+}
+
+// yields reports that the route is not to be made, because of one that somebody else made.
+func yields(r state.Route, live state.Object) bool {
+	_, taken := live.(state.Foreign)
+	return r.Yields && taken
 }
 
 // classify decides for each key on its own, and finds all conflicts.

@@ -27,7 +27,16 @@ type Held struct {
 	Records state.World
 	// Answers are what plugins have said.
 	Answers state.World
+	// Foreign is what others have in namespaces of theirs that sandboxes are in.
+	Foreign map[state.Place]HeldSpace
 	Facts   Facts
+}
+
+// HeldSpace is what others have in a namespace: the names of links, and addresses with the
+// links that they are on.
+type HeldSpace struct {
+	Links     map[string]bool
+	Addresses map[netip.Prefix]string
 }
 
 // HeldNetwork is what a network holds.
@@ -115,6 +124,7 @@ func HeldFrom(records, live state.World, moves []spec.Move, facts Facts) Held {
 	h := inStore(records).confirmedBy(inKernel(live))
 	h.Records = records
 	h.Answers = answers(records, live)
+	h.Foreign = othersIn(live)
 	h.Facts = facts.without(live)
 	h.Facts.VNIs = claimedElsewhere(records, facts.VNIs)
 	return h.moved(moves)

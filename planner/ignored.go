@@ -90,7 +90,12 @@ func keepSandbox(s *state.Sandbox, old state.Sandbox, names []string) {
 			old.Mark, old.Protected = s.Mark, s.Protected
 			*s = old
 		case "name":
-			s.Name, s.Netns = old.Name, old.Netns
+			s.Name = old.Name
+			if !s.Foreign && s.Shares == "" && !old.Foreign && old.Shares == "" {
+				s.Netns = old.Netns
+			}
+		case "netns", "container", "shares":
+			s.Netns, s.Foreign, s.Shares = old.Netns, old.Foreign, old.Shares
 		case "host":
 			s.Host = old.Host
 		case "hostname":

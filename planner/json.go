@@ -28,6 +28,8 @@ type Document struct {
 	ResourceChanges []ResourceChange `json:"resource_changes"`
 	// OutputChanges are root outputs by name.
 	OutputChanges map[string]Change `json:"output_changes"`
+	// Namespaces are those of others that the operations go into.
+	Namespaces []Space `json:"namespaces,omitempty"`
 	// Operations are what will be done to the kernel and the store, in order.
 	Operations []Operation `json:"operations"`
 	Summary    Summary     `json:"summary"`
@@ -129,6 +131,7 @@ func NewDocument(p *Plan, version string) Document {
 	for i := range p.Resources {
 		doc.ResourceChanges = append(doc.ResourceChanges, p.resourceChange(&p.Resources[i]))
 	}
+	doc.Namespaces = p.Spaces
 	for _, o := range p.Outputs {
 		doc.OutputChanges[o.Name] = o.change()
 	}

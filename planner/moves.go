@@ -74,6 +74,9 @@ func renameObject(o state.Object, moved map[state.Address]state.Address) state.O
 	case state.Endpoint:
 		o.Network, o.Sandbox = to(o.Network), to(o.Sandbox)
 		return withOwner(o, owner)
+	case state.Sandbox:
+		o.Shares = to(o.Shares)
+		return withOwner(o, owner)
 	case state.Claim:
 		o.Network = to(o.Network)
 		return withOwner(o, owner)

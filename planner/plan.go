@@ -20,12 +20,21 @@ type Plan struct {
 	Resources []Resource
 	// Outputs are the root outputs that change.
 	Outputs []OutputChange
+	// Spaces are the namespaces of others that the operations go into, in order of name.
+	Spaces []Space
 	// Destroy: everything goes because that was asked for, so no reasons are given.
 	Destroy bool
 	// Host is the one that the plan was made on, Others are those that it has changes for
 	// too; in a stack without hosts there is neither.
 	Host   string
 	Others []OtherHost
+}
+
+// Space is a namespace of somebody else: what the configuration calls it, and which one that
+// was when the plan was made ("process 4242, net:[4026532281]").
+type Space struct {
+	Name string `json:"name"`
+	Is   string `json:"is"`
 }
 
 // ResourceAction is what becomes of a block.

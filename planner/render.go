@@ -25,6 +25,7 @@ func Render(w io.Writer, p *Plan, opts RenderOptions) error {
 	}
 	out.index()
 	out.drift()
+	out.spaces()
 	if len(p.Resources) > 0 {
 		out.legend()
 		for _, g := range p.groups() {

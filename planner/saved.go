@@ -53,6 +53,7 @@ type savedFile struct {
 	Waves         []int             `json:"waves"`
 	Resources     []Resource        `json:"resources"`
 	Outputs       []OutputChange    `json:"outputs,omitempty"`
+	Spaces        []Space           `json:"namespaces,omitempty"`
 }
 
 type savedOp struct {
@@ -90,7 +91,7 @@ type savedText struct {
 func Encode(w io.Writer, s Saved) error {
 	file := savedFile{
 		FormatVersion: savedFormat, Version: s.Version, Stack: s.Stack, Inputs: s.Inputs, Store: s.Store, Destroy: s.Destroy,
-		Host: s.Host, Others: s.Others, Waves: s.Waves, Resources: s.Resources, Outputs: s.Outputs, Ops: make([]savedOp, len(s.Ops)),
+		Host: s.Host, Others: s.Others, Waves: s.Waves, Resources: s.Resources, Outputs: s.Outputs, Spaces: s.Spaces, Ops: make([]savedOp, len(s.Ops)),
 	}
 	table := texts{index: map[string]int{}}
 	for i, op := range s.Ops {
@@ -237,7 +238,7 @@ func short(text string) string {
 // unpack is the plan in the file.
 func (file *savedFile) unpack() (*Plan, error) {
 	p := &Plan{Stack: file.Stack, Destroy: file.Destroy, Host: file.Host, Others: file.Others, Waves: file.Waves, Resources: file.Resources,
-		Outputs: file.Outputs, Ops: make([]state.Op, len(file.Ops))}
+		Outputs: file.Outputs, Spaces: file.Spaces, Ops: make([]state.Op, len(file.Ops))}
 	for i := range file.Ops {
 		op, err := file.unpackOp(&file.Ops[i])
 		if err != nil {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -97,21 +98,43 @@ func (s *script) op(op state.Op) {
 	}
 }
 
+// foreign reports that the place is a namespace of somebody else.
+func (s *script) foreign(p state.Place) bool {
+	name, inNetns := p.Netns()
+	return inNetns && slices.ContainsFunc(s.plan.Spaces, func(space Space) bool { return space.Name == name })
+}
+
 // ip is the command ip, for a place.
 func ip(p state.Place) string { return in("ip", p) }
 
 // in is ip or bridge, for a place: both take -n.
 func in(command string, p state.Place) string {
-	if ns, ok := p.Netns(); ok {
+	switch ns, ok := p.Netns(); {
+	case ok && state.Named(ns):
 		return command + " -n " + shell(ns)
+	case ok:
+		return "nsenter --net=" + netnsFile(ns) + " " + command
 	}
 	return command
 }
 
+// netnsFile is a namespace as an argument of `ip link add … netns` and of nsenter: a name, or
+// the file by which a process's or a container's is found.
+func netnsFile(ns string) string {
+	engine, name, ok := state.Container(ns)
+	if !ok {
+		return shell(ns)
+	}
+	return fmt.Sprintf(`/proc/"$(%s inspect -f '{{.State.Pid}}' %s)"/ns/net`, shell(engine), shell(name))
+}
+
 // inside puts a command into a place.
 func inside(p state.Place, command string) string {
-	if ns, ok := p.Netns(); ok {
+	switch ns, ok := p.Netns(); {
+	case ok && state.Named(ns):
 		return "ip netns exec " + shell(ns) + " " + command
+	case ok:
+		return "nsenter --net=" + netnsFile(ns) + " " + command
 	}
 	return command
 }
@@ -209,7 +232,7 @@ func (s *script) route(op state.Op, r state.Route) {
 		return
 	}
 	proto := "static"
-	if r.Mark != (state.Owner{}) && (r.Loan || r.Place == state.Host) {
+	if r.Mark != (state.Owner{}) && (r.Loan || r.Place == state.Host || s.foreign(r.Place)) {
 		proto = strconv.Itoa(int(state.Protocol(r.Mark.Stack)))
 	}
 	s.line("%s route replace %s proto %s", command, routeText(r), proto)

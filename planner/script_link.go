@@ -51,7 +51,7 @@ func (s *script) makeLink(l state.Link, along []state.Object) {
 	if len(ends) == 2 {
 		command += " peer" + born(ends[1])
 		if ns, ok := ends[1].Place.Netns(); ok && ends[1].Place != ends[0].Place {
-			command += " netns " + shell(ns)
+			command += " netns " + netnsFile(ns)
 		}
 	}
 	s.line("%s", command)
@@ -106,7 +106,7 @@ func born(l state.Link) string {
 
 // finishLink does what a creation cannot, and brings the link up last.
 func (s *script) finishLink(l state.Link) {
-	if l.NoIPv6 {
+	if l.NoIPv6 || s.foreign(l.Place) { // whose owner may have switched it off for new links
 		s.ipv6(l)
 	}
 	set := marks(l.Mark)
@@ -201,7 +201,7 @@ func (s *script) portFlags(l state.Link, differ bool) {
 func newTunnel(l state.Link) string {
 	command := ip(l.Tunnel.Underlay) + " link add" + born(l)
 	if ns, ok := l.Place.Netns(); ok && l.Place != l.Tunnel.Underlay {
-		command += " netns " + shell(ns)
+		command += " netns " + netnsFile(ns)
 	}
 	return command + fmt.Sprintf(" type vxlan id %d dstport %d", l.Tunnel.VNI, l.Tunnel.Port) + tunnelSettings(l.Tunnel)
 }

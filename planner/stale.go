@@ -51,6 +51,9 @@ func CheckStale(p *Plan, live state.World) error {
 			first.More++
 		}
 	}
+	for _, s := range p.Spaces {
+		note(staleSpace(s, live))
+	}
 	replaced := p.replaced()
 	for _, op := range p.Ops {
 		switch op.Action {
@@ -78,6 +81,19 @@ func CheckStale(p *Plan, live state.World) error {
 		return nil
 	}
 	return first
+}
+
+// staleSpace finds a namespace of somebody else that is another one by now, or gone.
+func staleSpace(s Space, live state.World) *StaleError {
+	k := state.NamespaceKey(s.Name)
+	now, _ := live[k].(state.Foreign)
+	switch {
+	case now.Barred != "":
+		return &StaleError{Key: k, What: "cannot be gone into any more: " + now.Barred}
+	case now.What != s.Is:
+		return &StaleError{Key: k, What: fmt.Sprintf("is another one than the plan was made for (%s then, %s now)", s.Is, orUnset(now.What))}
+	}
+	return nil
 }
 
 // replaced are the keys that the plan deletes: if it makes them too, they are there now.

@@ -58,10 +58,15 @@ func ipamSchema() BlockSchema {
 func sandboxSchema() BlockSchema {
 	return BlockSchema{Labels: []string{"name"}, Schema: Schema{
 		Name: "sandbox",
-		Doc:  "A sandbox: a network namespace with its interfaces, routes and name resolution. `ip netns` sees it as `<stack>-<name>`.",
+		Doc:  "A sandbox: a network namespace with its interfaces, routes and name resolution. `ip netns` sees it as `<stack>-<name>`, unless it is a namespace of somebody else.",
 		Attrs: append([]AttrSchema{
 			nameAttr("The sandbox's name, unique on its host. Default: the block's label, with the key of `for_each` or the index of `count` and the module's path."),
 			attr("host", cty.String, "The host of a cluster that the sandbox lives on: the label of a `host` block.").checked(onStrings(checkHostname)),
+			attr("netns", cty.String, "A network namespace of somebody else that the sandbox is: a name that `ip netns` knows, or a path as in `/proc/4242/ns/net`. "+
+				"Endpoints are put into it and taken out again; nothing else in it is touched. Default: cnmctl makes one.").checked(onStrings(checkNetns)),
+			attr("container", cty.String, "A running container that the sandbox is, as in `docker://web`. Its process is asked of Docker's engine at each run. "+
+				"Otherwise as with `netns`.").checked(onStrings(checkContainer)),
+			attr("shares", cty.DynamicPseudoType, "Another sandbox whose network namespace this one is too, as in `sandbox.web`. Endpoints of both are in it.").ref("sandbox"),
 			attr("hostname", cty.String, "The sandbox's own name in its hosts and hostname files. Default: none; the names of its endpoints are known in it anyway.").checked(onStrings(checkHostname)),
 			attr("loopback", cty.List(cty.String), "Further addresses on `lo`, as routers have them.").checked(onStrings(checkLoopback)),
 			attr("sysctls", stringMap, "Settings of the namespace: `{ \"net.ipv4.ip_forward\" = \"1\" }`.").checked(sysctlKeys),

@@ -127,21 +127,39 @@ func (r *run) checkOverlaps() {
 }
 
 func (r *run) checkSandboxes() {
-	type key struct{ host, netns string }
-	names := firsts[key]{}
+	type key struct{ host, text string }
+	names, spaces := firsts[key]{}, firsts[key]{}
 	for _, i := range r.recorded("sandbox") {
-		if i.sandbox.Name == "" {
+		s := &i.sandbox.Sandbox
+		if s.Name == "" || s.Netns == "" {
 			continue // it was refused
 		}
-		other := names.take(key{i.sandbox.Host, i.sandbox.Netns}, i)
+		if other := names.take(key{s.Host, s.Name}, i); other != nil {
+			i.refuse("name", "Duplicate name", "%s and %s are both called %q. Names of sandboxes are unique on a host: give one of them another name.", i.addr, other.at(), s.Name)
+			continue
+		}
+		if s.Shares != "" {
+			continue
+		}
+		other := spaces.take(key{s.Host, s.Netns}, i)
 		switch {
 		case other == nil:
-		case other.sandbox.Name == i.sandbox.Name:
-			i.refuse("name", "Duplicate name", "%s and %s are both called %q. Names of sandboxes are unique on a host: give one of them another name.", i.addr, other.at(), i.sandbox.Name)
+		case s.Foreign && other.sandbox.Foreign:
+			i.refuse(spaceAttr(s), "Namespace of two sandboxes", "%s and %s are both %s. Have one share the other's: shares = %s.", i.addr, other.at(), s.Netns, other.addr)
+		case s.Foreign != other.sandbox.Foreign:
+			i.refuse(spaceAttr(s), "Namespace of two sandboxes", "%s is the namespace %s of somebody else, and %s would be called so. Give one of them another name, or share it.", i.addr, s.Netns, other.at())
 		default:
-			i.refuse("name", "Duplicate name", "%s and %s would both have the namespace %q. Give one of them another name.", i.addr, other.at(), i.sandbox.Netns)
+			i.refuse("name", "Duplicate name", "%s and %s would both have the namespace %q. Give one of them another name.", i.addr, other.at(), s.Netns)
 		}
 	}
+}
+
+// spaceAttr is the attribute that says which namespace of somebody else a sandbox is.
+func spaceAttr(s *state.Sandbox) string {
+	if _, _, container := state.Container(s.Netns); container {
+		return "container"
+	}
+	return "netns"
 }
 
 func (r *run) checkEndpoints() {

@@ -112,7 +112,11 @@ func (s *scope) objectValue(o *object, at hcl.Range) cty.Value {
 // identity are the attributes of a sandbox that references see. The rest of it is read
 // when all addresses are chosen, because routes are made of them.
 func identity(name string) bool {
-	return name == "name" || name == "host" || name == "hostname" || name == "labels"
+	switch name {
+	case "name", "host", "netns", "container", "shares", "hostname", "labels":
+		return true
+	}
+	return false
 }
 
 // readInstances fills in the records of the instances that can be.

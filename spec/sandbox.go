@@ -20,10 +20,7 @@ func (i *instance) fillIdentity(rd *reading, v *values) {
 	if rec.Name == "" && !rd.lost(v, "name") {
 		rec.Name = i.label
 	}
-	rec.Netns = sanitise(rd.stackName + "-" + rec.Name)
-	if len(rec.Netns) > maxNetns {
-		rd.fail(fault(i.header.Ptr(), "Name too long", "The namespace of %s would be called %q, which has %d bytes; at most %d are allowed. Set a shorter name.", i.addr, rec.Netns, len(rec.Netns), maxNetns))
-	}
+	i.settleIn(rd, v, &rec)
 	if rec.Host != "" {
 		i.checkHost(rd, rec.Host)
 	}
@@ -75,6 +72,7 @@ func (i *instance) fillSandbox(rd *reading, v *values) {
 	for _, p := range v.of("dns") {
 		s.DNS = state.DNS{Servers: p.addrs("servers"), Search: p.texts("search"), Options: p.texts("options")}
 	}
+	i.checkLent(rd, s)
 	if i.failed = i.failed || rd.failed; !i.failed {
 		i.sandbox.Ranges = v.src.ranges()
 		i.sandbox.Sensitive = append(i.sandbox.Sensitive, rd.sensitive...)

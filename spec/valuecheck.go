@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/big"
 	"net/netip"
+	"path"
 	"slices"
 	"strings"
 
@@ -243,6 +244,39 @@ func checkServiceName(s string) error {
 	plain := func(r rune) bool { return r < 0x80 && (safeByte(byte(r)) && r != '_' && r != '.' || r == '-') }
 	if s == "" || len(s) > 63 || s[0] == '-' || s[len(s)-1] == '-' || strings.ContainsFunc(s, func(r rune) bool { return !plain(r) }) {
 		return fmt.Errorf("%q cannot be asked for by DNS: it has to be 1 to 63 letters, digits and inner \"-\"", s)
+	}
+	return nil
+}
+
+// checkNetns allows what a network namespace of somebody else can be found by.
+func checkNetns(s string) error {
+	switch _, _, container := state.Container(s); {
+	case container:
+		return fmt.Errorf("%q is not a namespace's name or path; if it is a container, write container = %[1]q", s)
+	case strings.HasPrefix(s, "/"):
+		if path.Clean(s) != s || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+			return fmt.Errorf("%q is not a clean path; write it as in \"/proc/4242/ns/net\"", s)
+		}
+		return nil
+	case strings.Contains(s, "/"):
+		return fmt.Errorf("%q is neither a name that ip netns knows nor a path from the root, as in \"/proc/4242/ns/net\"", s)
+	}
+	return checkSafeName(s, maxNetns)
+}
+
+// checkContainer allows references to containers whose engine can be asked.
+func checkContainer(s string) error {
+	engine, name, ok := state.Container(s)
+	switch {
+	case !ok:
+		return fmt.Errorf("%q does not say who runs the container; write it as in \"docker://%[1]s\"", s)
+	case engine != "docker":
+		return fmt.Errorf("%q is run by %q, which cnmctl cannot ask; it knows docker. Name the process of the container instead: netns = \"/proc/PID/ns/net\"", s, engine)
+	}
+	// The names that Docker allows (daemon/names), and IDs.
+	bad := strings.IndexFunc(name, func(r rune) bool { return r > 0x7f || !safeByte(byte(r)) })
+	if bad >= 0 || len(name) < 2 || name[0] == '.' || name[0] == '-' || name[0] == '_' {
+		return fmt.Errorf("%q is not the name of a container, as in \"docker://web\": letters, digits, \"_\", \".\" and \"-\", at least two", s)
 	}
 	return nil
 }

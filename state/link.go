@@ -73,6 +73,15 @@ type End struct {
 	Name  string
 }
 
+// String is the end as a person reads it. One in a namespace that cnmctl does not look into
+// is unknown.
+func (e End) String() string {
+	if e == (End{}) {
+		return "unknown"
+	}
+	return e.Name + " in " + e.Place.String()
+}
+
 // LinkKey is the key of the link called name in place.
 func LinkKey(p Place, name string) Key { return Key{KindLink, p, name} }
 
@@ -146,7 +155,7 @@ func (l Link) Attrs() []Attr {
 		attrs = append(attrs, strAttr("mac", l.MAC.String()))
 	}
 	if l.Type == Veth {
-		attrs = append(attrs, strAttr("peer", l.Peer.Name+" in "+l.Peer.Place.String()).fixed())
+		attrs = append(attrs, strAttr("peer", l.Peer.String()).fixed())
 	}
 	if l.Type != Bridge {
 		attrs = append(attrs, strAttr("master", l.Master).quiet())

@@ -120,7 +120,11 @@ func equal(a, b Object) bool {
 		b, ok := b.(Sysctl)
 		a.Guard, b.Guard = Key{}, Key{}
 		return ok && a == b
-	case IPAddress, Route, Rule, Neighbor, FDB, Namespace, File, Claim, HostRecord:
+	case Route:
+		b, ok := b.(Route)
+		a.Yields, b.Yields = false, false
+		return ok && a == b
+	case IPAddress, Rule, Neighbor, FDB, Namespace, File, Claim, HostRecord:
 		return a == b
 	}
 	return false
@@ -159,6 +163,9 @@ type Foreign struct {
 	MTU int `json:",omitempty"`
 	// Stack is the stack that has made it, "" when none has.
 	Stack string `json:",omitempty"`
+	// Barred says why a sandbox cannot be in K, a namespace that one is to be in: there is
+	// none, or it is one that cnmctl must not go about like this. "" when it can.
+	Barred string
 }
 
 // Key, Owner, Needs, Inside and Attrs make Foreign an Object that manages nothing.
@@ -169,8 +176,8 @@ func (f Foreign) Inside() []Key { return nil }
 func (f Foreign) Attrs() []Attr { return nil }
 
 // Adopted stands in a wanted World for a foreign link that the configuration builds on
-// with adopt = true, or that routes go out by: it must be there, be of the type ("" is
-// any), and is never changed or deleted.
+// with adopt = true, or that routes go out by, or for a foreign namespace that a sandbox is
+// in: it must be there, a link be of the type ("" is any), and is never changed or deleted.
 type Adopted struct {
 	K     Key
 	Type  LinkType

@@ -133,7 +133,12 @@ type Sandbox struct {
 	Host string
 	// Netns is the namespace's name in the netns directory; "" is the host's own namespace
 	// (the host driver).
-	Netns    string
+	Netns string
+	// Foreign: the namespace is somebody else's, and Netns is how to find it (see Container).
+	// Nothing is touched in it but what the stack has put there.
+	Foreign bool `json:",omitempty"`
+	// Shares is the sandbox whose namespace this one is too; "" for none.
+	Shares   Address `json:",omitempty"`
 	Hostname string
 	// Loopback are extra addresses on lo.
 	Loopback  []netip.Prefix
@@ -321,7 +326,14 @@ func (e Endpoint) open(attrs []Attr) []Attr {
 }
 
 func (s Sandbox) Attrs() []Attr {
-	attrs := []Attr{strAttr("name", s.Name), strAttr("netns", s.Netns), strAttr("hostname", s.Hostname).quiet()}
+	attrs := []Attr{strAttr("name", s.Name), strAttr("netns", s.Netns)}
+	if s.Foreign {
+		attrs = append(attrs, boolAttr("foreign", s.Foreign))
+	}
+	if s.Shares != "" {
+		attrs = append(attrs, Attr{Name: "shares", Value: string(s.Shares)})
+	}
+	attrs = append(attrs, strAttr("hostname", s.Hostname).quiet())
 	if s.Host != "" {
 		attrs = append(attrs, strAttr("host", s.Host))
 	}

@@ -44,6 +44,10 @@ type Route struct {
 	Mark   Owner
 	// Loan: Dev is not ours; the route carries our protocol number.
 	Loan bool
+	// Yields: where somebody else has a route of the same key, that one stays and this one is
+	// not wanted. It is about planning, not a property: live routes have none, and it is not
+	// compared.
+	Yields bool `json:",omitempty"`
 }
 
 // NewRoute fills in what the kernel fills in: table main, IPv6 metric 1024, a masked

@@ -51,6 +51,9 @@ func (k *Kernel) ownMounts(ns string) error {
 	if err := mountSys(ns); err != nil {
 		return err
 	}
+	if !state.Named(ns) {
+		return nil
+	}
 	entries, err := os.ReadDir(k.etcDirOf(ns))
 	if err != nil && !os.IsNotExist(err) {
 		return err

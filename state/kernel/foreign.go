@@ -6,30 +6,33 @@ import (
 	"github.com/cnmctl/cnmctl/state"
 )
 
-// foreignAddress notes an address of the host that is somebody else's.
-func (l *Live) foreignAddress(host *reading, a ipAddress) {
-	if ip := a.prefix.Addr(); host.on.ours(a.index) || ip.IsLoopback() || ip.IsLinkLocalUnicast() {
+// foreignAddress notes an address in a place of somebody else's that is not ours. live is
+// given for the host.
+func (r *reading) foreignAddress(a ipAddress, live *Live) {
+	if ip := a.prefix.Addr(); r.on.ours(a.index) || ip.IsLoopback() || ip.IsLinkLocalUnicast() {
 		return
 	}
-	link := host.on.name(a.index)
-	l.HostAddresses[a.prefix.Addr()] = link
-	host.foreign = append(host.foreign, state.Foreign{
-		K: state.AddressKey(state.Host, link, a.prefix), What: "an address that cnmctl did not put there",
+	link := r.on.name(a.index)
+	if live != nil {
+		live.HostAddresses[a.prefix.Addr()] = link
+	}
+	r.foreign = append(r.foreign, state.Foreign{
+		K: state.AddressKey(r.place, link, a.prefix), What: "an address that cnmctl did not put there",
 	})
 }
 
-// foreignRoute notes a route of the host that does not go over the stack's links. It takes
-// its key if it is somebody else's altogether.
-func (l *Live) foreignRoute(host *reading, r *route, foreign bool) {
-	if r.Dst.Bits() > 0 {
-		l.HostRoutes = append(l.HostRoutes, r.Dst)
+// foreignRoute notes a route in a place of somebody else's that does not go over the stack's
+// links. It takes its key if it is not ours altogether.
+func (r *reading) foreignRoute(way *route, foreign bool, live *Live) {
+	if live != nil && way.Dst.Bits() > 0 {
+		live.HostRoutes = append(live.HostRoutes, way.Dst)
 	}
-	if !foreign || everyLinkHas(r.Dst) {
+	if !foreign || everyLinkHas(way.Dst) {
 		return
 	}
-	o := r.Route
-	o.Place = state.Host
-	host.foreign = append(host.foreign, state.Foreign{K: o.Key(), What: "a route that cnmctl did not make"})
+	o := way.Route
+	o.Place = r.place
+	r.foreign = append(r.foreign, state.Foreign{K: o.Key(), What: "a route that cnmctl did not make"})
 }
 
 // everyLinkHas reports a destination to which each link has a route of its own.

@@ -12,6 +12,8 @@ type held struct {
 	links []link
 	// space is whose the place is; in the host, of nobody in particular.
 	space state.Owner
+	// lent: the place is the host, or a namespace of somebody else.
+	lent bool
 }
 
 // sort puts the links in the order of their numbers and finds out whose they are.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"sync"
 
 	"github.com/cnmctl/cnmctl/state"
@@ -18,23 +17,30 @@ type Config struct {
 	NetnsDir string
 	// EtcDir holds a directory of files for each namespace; "" is /etc/netns.
 	EtcDir string
+	// Containers finds the process of a container by its engine and its name there; a
+	// *state.AbsentError says that it does not run. nil: nobody can be asked.
+	Containers func(ctx context.Context, engine, name string) (pid int, err error)
 }
 
 // Kernel is the live kernel as seen from one network namespace, the host. It implements
 // state.Target. It is not safe for use by several goroutines at once.
 type Kernel struct {
-	stack    string
-	netnsDir string
-	etcDir   string
-	host     int // the host's network namespace
-	buffers  *sync.Pool
-	places   map[state.Place]*place
-	maxOpen  int
-	doomed   doomed
-	late     []crowded // ports that wait
+	finder
+	stack   string
+	etcDir  string
+	host    int // the host's network namespace
+	buffers *sync.Pool
+	places  map[state.Place]*place
+	maxOpen int
+	doomed  doomed
+	late    []crowded // ports that wait
 	// strangers are tunnels of others that a snapshot comes across.
 	strangers strangers
 	defaults  map[string]string // sysctls of a new namespace, by path
+	// asked are the namespaces of others to look into, visits those that the last snapshot
+	// found, by what they are called.
+	asked  []string
+	visits map[string]*visit
 }
 
 var _ state.Target = (*Kernel)(nil)
@@ -51,15 +57,13 @@ type place struct {
 // changed.
 func Open(cfg Config) (*Kernel, error) {
 	k := &Kernel{
-		stack:    cfg.Stack,
-		netnsDir: cfg.NetnsDir,
-		etcDir:   cfg.EtcDir,
-		buffers:  newBuffers(),
-		places:   map[state.Place]*place{},
-		maxOpen:  maxOpenPlaces(),
-	}
-	if k.netnsDir == "" {
-		k.netnsDir = "/run/netns"
+		finder:  newFinder(cfg),
+		stack:   cfg.Stack,
+		etcDir:  cfg.EtcDir,
+		buffers: newBuffers(),
+		places:  map[state.Place]*place{},
+		maxOpen: maxOpenPlaces(),
+		visits:  map[string]*visit{},
 	}
 	if k.etcDir == "" {
 		k.etcDir = "/etc/netns"
@@ -83,6 +87,7 @@ func (k *Kernel) Close() error {
 		k.forget(name)
 	}
 	k.doomed.close()
+	k.leave()
 	return unix.Close(k.host)
 }
 
@@ -147,7 +152,7 @@ func (k *Kernel) at(p state.Place) (*place, error) {
 	if !ok {
 		return nil, fmt.Errorf("opening %s: not a place in the kernel", p)
 	}
-	fd, err := openNetns(filepath.Join(k.netnsDir, name))
+	fd, err := k.openSpace(name)
 	if err != nil {
 		return nil, fmt.Errorf("opening %s: %w", p, err)
 	}
@@ -192,7 +197,7 @@ func (k *Kernel) netnsFD(p state.Place) (int, error) {
 	if !ok {
 		return unix.FcntlInt(uintptr(k.host), unix.F_DUPFD_CLOEXEC, 0)
 	}
-	return openNetns(filepath.Join(k.netnsDir, name))
+	return k.openSpace(name)
 }
 
 // inPlace runs fn on a thread that is in the place's namespace.

@@ -242,7 +242,8 @@ func (r *run) adopt(i int, n *nursery) {
 	}
 }
 
-// quietIPv6 switches IPv6 off on the ends that want none, before they come up.
+// quietIPv6 switches IPv6 off on the ends that want none, before they come up. In a
+// namespace of somebody else it may be off for new interfaces, as Docker has it.
 func (r *run) quietIPv6(n *nursery) {
 	err := excursion(func() error {
 		for _, p := range n.places {
@@ -262,7 +263,7 @@ func (r *run) quietIPv6(n *nursery) {
 func (r *run) quietPlace(p state.Place, n *nursery) {
 	var quiet []*making
 	for _, m := range n.well(p) {
-		if m.link.NoIPv6 {
+		if m.link.NoIPv6 || p != state.Host && r.lent(p) {
 			quiet = append(quiet, m)
 		}
 	}
@@ -272,7 +273,7 @@ func (r *run) quietPlace(p state.Place, n *nursery) {
 	write, done, err := r.ipv6Switch(p)
 	for _, m := range quiet {
 		if err == nil {
-			n.fail(m.op, write(m.link.Name, true))
+			n.fail(m.op, write(m.link.Name, m.link.NoIPv6))
 		} else {
 			n.fail(m.op, err)
 		}

@@ -125,7 +125,7 @@ func (r *route) object(p state.Place, on *held, stack string) state.Object {
 	o := r.Route
 	o.Place, o.Dev, o.Mark = p, on.name(r.index), on.owner(r.index)
 	switch {
-	case on.ours(r.index) || p != state.Host:
+	case on.ours(r.index) || !on.lent:
 		return o
 	case r.proto == state.Protocol(stack):
 		o.Loan, o.Mark = o.Dev != "", state.Owner{Stack: stack}
@@ -170,7 +170,7 @@ func (k *Kernel) writeRoute(ctx context.Context, b *batch, open *place, op state
 // routeFixed completes the fixed part of a route that is made.
 func (k *Kernel) routeFixed(fixed []byte, r state.Route) []byte {
 	fixed[5] = unix.RTPROT_STATIC
-	if (r.Loan || r.Place == state.Host) && r.Mark != (state.Owner{}) {
+	if (r.Loan || k.lent(r.Place)) && r.Mark != (state.Owner{}) {
 		fixed[5] = state.Protocol(k.stack)
 	}
 	fixed[6] = unix.RT_SCOPE_UNIVERSE

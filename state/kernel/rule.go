@@ -75,7 +75,7 @@ func parseRule(b []byte) rule {
 // object is the rule as an object, nil for the kernel's own three and for those that we
 // could not have made. Outside of our namespaces the protocol number is the mark.
 func (r *rule) object(p state.Place, on *held, stack string) state.Object {
-	if r.proto == unix.RTPROT_KERNEL || r.odd || p == state.Host && r.proto != state.Protocol(stack) {
+	if r.proto == unix.RTPROT_KERNEL || r.odd || on.lent && r.proto != state.Protocol(stack) {
 		return nil
 	}
 	o := r.Rule

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"runtime"
 	"sync/atomic"
 
@@ -51,7 +50,7 @@ type reading struct {
 	place   state.Place
 	on      held
 	objects []state.Object
-	foreign []state.Object // names in the host that others have taken
+	foreign []state.Object // names in a place of somebody else's that are taken
 	nsid    int32          // of the namespace as the host counts; -1: none
 	conn    *conn
 	ino     uint64
@@ -64,6 +63,9 @@ type reading struct {
 // partial answers. Ports that wait for all else come up when the namespaces have been read,
 // before the host is.
 func (k *Kernel) Snapshot(ctx context.Context) (*Live, error) {
+	if err := k.findVisits(ctx); err != nil {
+		return nil, err
+	}
 	names, err := k.netnsNames()
 	if err != nil {
 		return nil, err
@@ -75,7 +77,7 @@ func (k *Kernel) Snapshot(ctx context.Context) (*Live, error) {
 	}
 	k.strangers.reset()
 	host := &reading{place: state.Host, nsid: -1, conn: k.places[state.Host].conn}
-	host.on.space = state.Owner{Stack: k.stack}
+	host.on.space, host.on.lent = state.Owner{Stack: k.stack}, true
 	// The host's links come first: dumping them numbers the namespaces of their peers.
 	if host.on.links, err = host.conn.links(ctx); err != nil {
 		return nil, fmt.Errorf("in the host's namespace: %w", err)
@@ -86,7 +88,7 @@ func (k *Kernel) Snapshot(ctx context.Context) (*Live, error) {
 		group.Go(func() error { return k.readHost(gctx, host, live) })
 	}
 	group.Go(func() (err error) {
-		spaces, err = k.readNamespaces(gctx, names, live.World)
+		spaces, err = k.readNamespaces(gctx, k.visitable(names), live.World)
 		return err
 	})
 	var files []state.Object
@@ -144,7 +146,7 @@ func (k *Kernel) gather(ctx context.Context, live *Live, host *reading, spaces [
 			l := &r.on.links[i]
 			index[l.name] = l.index
 			if r.place != state.Host && l.index == loopbackIndex {
-				continue // its mark is the namespace's
+				continue // its mark is the namespace's, or it is none of our business
 			}
 			o := l.object(r.place, &r.on, k.stack)
 			if mine, ok := o.(state.Link); ok {
@@ -160,9 +162,11 @@ func (k *Kernel) gather(ctx context.Context, live *Live, host *reading, spaces [
 			open.index = index
 		}
 	}
-	for _, o := range host.foreign {
-		if live.World[o.Key()] == nil {
-			live.World.Add(o)
+	for _, r := range append(spaces, host) {
+		for _, o := range r.foreign {
+			if live.World[o.Key()] == nil {
+				live.World.Add(o)
+			}
 		}
 	}
 	for i := range host.on.links {
@@ -231,6 +235,11 @@ func (k *Kernel) readNamespaces(ctx context.Context, names []string, world state
 			world.Add(state.Foreign{K: state.NamespaceKey(names[i]), What: foreign[i]})
 		}
 	}
+	for name, v := range k.visits {
+		if _, mine := world[state.NamespaceKey(name)].(state.Namespace); !mine {
+			world.Add(v.object(name))
+		}
+	}
 	return spaces, err
 }
 
@@ -252,8 +261,11 @@ func (k *Kernel) reader(fn func(host *conn) error) error {
 // readNamespace reads the namespace called name, or says what else there is. Both are
 // empty when it is gone meanwhile.
 func (k *Kernel) readNamespace(ctx context.Context, name string, host *conn) (_ *reading, foreign string, err error) {
-	path := filepath.Join(k.netnsDir, name)
-	fd, err := openNetns(path)
+	visited := k.visits[name]
+	if visited != nil && !visited.accessible() {
+		return nil, "", nil
+	}
+	fd, err := k.openSpace(name)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 		return nil, "", nil
@@ -285,13 +297,20 @@ func (k *Kernel) readNamespace(ctx context.Context, name string, host *conn) (_ 
 		return nil, "", err
 	}
 	space, ours := k.readSpace(name, r.on.links)
-	if !ours {
+	switch {
+	case ours && visited != nil:
+		visited.barred = fmt.Sprintf("it is that of %s: write shares = %[1]s", space.Mark.Address)
+		return nil, foreignSpace(space.Mark), nil
+	case ours:
+		r.on.space, r.noNeighbors = space.Mark, !space.Neighbors
+		r.objects = append(r.objects, space)
+	case visited != nil:
+		r.on.space, r.on.lent = state.Owner{Stack: k.stack}, true
+	default:
 		r.on.sort(k.stack)
 		k.strangers.note(r.on.links, false)
 		return nil, foreignSpace(space.Mark), nil
 	}
-	r.on.space, r.noNeighbors = space.Mark, !space.Neighbors
-	r.objects = append(r.objects, space)
 	if err := k.readTables(ctx, r, nil); err != nil {
 		return nil, "", err
 	}
@@ -343,15 +362,15 @@ func (k *Kernel) readTables(ctx context.Context, r *reading, live *Live) error {
 	for _, a := range addresses {
 		o := a.object(r.place, &r.on, k.stack)
 		add(o)
-		if live != nil && o == nil {
-			live.foreignAddress(r, a)
+		if r.on.lent && o == nil {
+			r.foreignAddress(a, live)
 		}
 	}
 	for i := range routes {
 		o := routes[i].object(r.place, &r.on, k.stack)
 		add(o)
-		if live != nil && !r.on.ours(routes[i].index) {
-			live.foreignRoute(r, &routes[i], o == nil)
+		if r.on.lent && !r.on.ours(routes[i].index) {
+			r.foreignRoute(&routes[i], o == nil, live)
 		}
 	}
 	for i := range rules {

@@ -1,11 +1,11 @@
 package kernel
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"sync"
 	"syscall"
 
@@ -17,10 +17,10 @@ import (
 // It has one socket for all of them (NETLINK_LISTEN_ALL_NSID): a socket inside a namespace
 // would keep it alive after somebody deleted it.
 type Watcher struct {
-	netnsDir string
-	changes  chan struct{}
-	handle   *netlink.Handle
-	sockets  []*os.File
+	finder
+	changes chan struct{}
+	handle  *netlink.Handle
+	sockets []*os.File
 
 	mu       sync.Mutex
 	followed map[int32]bool
@@ -28,10 +28,7 @@ type Watcher struct {
 
 // Watch begins to listen, in the network namespace of the calling thread.
 func Watch(cfg Config) (*Watcher, error) {
-	w := &Watcher{netnsDir: cfg.NetnsDir, changes: make(chan struct{}, 1), followed: map[int32]bool{}}
-	if w.netnsDir == "" {
-		w.netnsDir = "/run/netns"
-	}
+	w := &Watcher{finder: newFinder(cfg), changes: make(chan struct{}, 1), followed: map[int32]bool{}}
 	var err error
 	if w.handle, err = netlink.NewHandle(unix.NETLINK_ROUTE); err != nil {
 		return nil, fmt.Errorf("opening a route socket: %w", err)
@@ -70,7 +67,7 @@ func (w *Watcher) Close() error {
 	return errors.Join(errs...)
 }
 
-// Follow listens to the named namespaces, and no longer to others. The kernel passes on
+// Follow listens to the namespaces of these names, and no longer to others. The kernel passes on
 // what happens in a namespace only if the host has a number for it.
 func (w *Watcher) Follow(names []string) error {
 	followed := map[int32]bool{}
@@ -93,14 +90,15 @@ func (w *Watcher) Follow(names []string) error {
 
 // number is the host's number for a namespace, which it gets if it has none.
 func (w *Watcher) number(name string) (int32, error) {
-	fd, err := openNetns(filepath.Join(w.netnsDir, name))
+	v, err := w.find(context.Background(), name)
 	if err != nil {
 		return -1, err
 	}
-	defer unix.Close(fd)
-	if !isNetns(fd) {
+	if v.fd < 0 {
 		return -1, errNotNetns
 	}
+	fd := v.fd
+	defer unix.Close(fd)
 	nsid, err := w.handle.GetNetNsIdByFd(fd)
 	if err != nil || nsid >= 0 {
 		return int32(nsid), err
