@@ -129,8 +129,6 @@ type network struct {
 type sandbox struct {
 	state.Sandbox
 	attached []attachment
-	// neighborly: somebody whose namespace it is has neighbors of his own.
-	neighborly bool
 }
 
 // attachment is an endpoint of a sandbox with its network.
@@ -190,7 +188,6 @@ func (x *expander) share() {
 	for _, s := range x.here {
 		if first := x.spaceOf(s.Mark.Address); first != nil {
 			s.attached = first.attached
-			first.neighborly = first.neighborly || len(s.Neighbors) > 0
 		}
 	}
 }

@@ -29,7 +29,7 @@ func (x *expander) expandSandbox(s *sandbox) ([]state.Object, error) {
 	if s.Foreign {
 		objects = append(objects, state.Adopted{K: state.NamespaceKey(s.Netns), Asker: s.Mark})
 	} else {
-		objects = append(objects, state.Namespace{Name: s.Netns, Mark: s.Mark, Neighbors: s.neighborly})
+		objects = append(objects, state.Namespace{Name: s.Netns, Mark: s.Mark})
 	}
 	objects = append(objects, s.defaultRoutes()...)
 	if !state.Named(s.Netns) {

@@ -63,13 +63,7 @@ func (g *graph) needs(n *node) {
 	}
 	for _, k := range n.live.Needs() {
 		x := g.d.nodes[k]
-		if x == nil {
-			continue
-		}
-		if n.dead && n.key.Kind == state.KindNeighbor && x.key.Kind == state.KindNamespace && x.updated {
-			g.edge(n.taking(), x.setting()) // its mark tells of neighbors until the last one is gone
-		}
-		if !x.dead {
+		if x == nil || !x.dead {
 			continue
 		}
 		if leavesBridge(n, x) {

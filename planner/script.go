@@ -144,9 +144,9 @@ func (s *script) namespace(op state.Op, n state.Namespace) {
 	switch op.Action {
 	case state.Create:
 		s.line("ip netns add %s", name)
-		s.line("ip -n %s link set dev lo up%s", name, spaceMarks(n))
+		s.line("ip -n %s link set dev lo up%s", name, marks(n.Mark))
 	case state.Update:
-		s.line("ip -n %s link set dev lo up%s", name, spaceMarks(n))
+		s.line("ip -n %s link set dev lo up%s", name, marks(n.Mark))
 	case state.Delete:
 		s.doom(op)
 		s.abroad(op)
@@ -186,14 +186,6 @@ func marks(o state.Owner) string {
 		return " alias '' group 0"
 	}
 	return fmt.Sprintf(" alias %s group %#x", shell(o.Mark()), state.LinkGroup(o.Stack))
-}
-
-// spaceMarks are the marks of a namespace, on its lo.
-func spaceMarks(n state.Namespace) string {
-	if !n.Neighbors || n.Mark == (state.Owner{}) {
-		return marks(n.Mark)
-	}
-	return fmt.Sprintf(" alias %s group %#x", shell(n.Mark.Mark()), state.NeighborGroup(n.Mark.Stack))
 }
 
 func (s *script) address(op state.Op, a state.IPAddress) {

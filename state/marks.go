@@ -7,10 +7,9 @@ import "hash/fnv"
 // link (group, but no alias yet) of a stack whose apply is running at this moment would
 // be taken for a leftover of ours, and deleted.
 const (
-	groupReady     = 0x636e0000 // "cn"; the low 16 bits are the stack's
-	groupPending   = 0x636f0000
-	groupDoomed    = 0x63700000
-	groupNeighbors = 0x63710000
+	groupReady   = 0x636e0000 // "cn"; the low 16 bits are the stack's
+	groupPending = 0x636f0000
+	groupDoomed  = 0x63700000
 
 	// protocolFirst and protocolCount are a range of routing protocol numbers that
 	// nobody has registered (linux/rtnetlink.h: 99 is Open/R, 186 is BGP).
@@ -19,9 +18,6 @@ const (
 
 // LinkGroup is the group (IFLA_GROUP) of the stack's links.
 func LinkGroup(stack string) uint32 { return groupReady | hash(stack)&0xffff }
-
-// NeighborGroup is the group of lo in a namespace of the stack that holds static neighbors.
-func NeighborGroup(stack string) uint32 { return groupNeighbors | hash(stack)&0xffff }
 
 // PendingGroup is the group of links of the stack that are made and not yet up. They are
 // brought up together, by group: bridge ports that come up one by one flood each other.

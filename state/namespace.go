@@ -6,10 +6,6 @@ type Namespace struct {
 	// Name is the file's name in the netns directory.
 	Name string
 	Mark Owner
-	// Neighbors: static neighbors are kept in it. It is a mark of its own (NeighborGroup), so
-	// that the others need not be asked for theirs: a kernel has one table of neighbors, and
-	// goes through all of it for every namespace that it is asked about.
-	Neighbors bool `json:",omitempty"`
 	// LoDown: somebody took lo down. Never wanted.
 	LoDown bool
 }
@@ -31,9 +27,5 @@ func (n Namespace) Inside() []Key { return nil }
 
 // Attrs shows the mark, which can be rewritten in place (state mv), and what lo is like.
 func (n Namespace) Attrs() []Attr {
-	attrs := []Attr{markAttr(n.Mark), boolAttr("lo_up", !n.LoDown).quiet()}
-	if n.Neighbors {
-		attrs = append(attrs, boolAttr("neighbors", true).quiet())
-	}
-	return attrs
+	return []Attr{markAttr(n.Mark), boolAttr("lo_up", !n.LoDown).quiet()}
 }

@@ -75,7 +75,7 @@ func (n network) space() []state.Object {
 	name, _ := n.place.Netns()
 	six := drivers.Has(n.Network, true)
 	objects := []state.Object{
-		state.Namespace{Name: name, Mark: mark, Neighbors: true},
+		state.Namespace{Name: name, Mark: mark},
 		state.Link{
 			Place: n.place, Name: device, Mark: mark, Type: state.Bridge, MTU: n.mtu(),
 			MAC: drivers.GatewayMAC(n.Network, n.Stack+"\x00"+string(mark.Address)), Up: true, NoIPv6: !six,

@@ -33,7 +33,6 @@ func (k *Kernel) readSpace(name string, links []link) (n state.Namespace, ours b
 		if links[i].index == loopbackIndex {
 			owner, marked := state.ParseMark(links[i].alias)
 			n.Mark, n.LoDown = owner, !links[i].up
-			n.Neighbors = links[i].group == state.NeighborGroup(owner.Stack)
 			return n, marked && owner.Stack == k.stack
 		}
 	}
@@ -174,9 +173,6 @@ func (k *Kernel) markSpace(c *conn, n state.Namespace) error {
 	b := &batch{}
 	b.request(unix.RTM_SETLINK, 0, ifinfo(loopbackIndex, flags, unix.IFF_UP))
 	marks(&b.message, state.Link{Mark: n.Mark})
-	if n.Neighbors && n.Mark != (state.Owner{}) {
-		b.u32(unix.IFLA_GROUP, state.NeighborGroup(n.Mark.Stack)) // the last one counts
-	}
 	b.end()
 	if err := c.one(noCancel, b); err != nil {
 		return fmt.Errorf("marking lo: %w", err)

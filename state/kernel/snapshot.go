@@ -55,8 +55,6 @@ type reading struct {
 	conn    *conn
 	ino     uint64
 	stub    bool // only the file for it is there
-	// noNeighbors: its mark says that it holds no static neighbors.
-	noNeighbors bool
 }
 
 // Snapshot reads the live kernel. An error means that nothing is known; there are no
@@ -302,7 +300,7 @@ func (k *Kernel) readNamespace(ctx context.Context, name string, host *conn) (_ 
 		visited.barred = fmt.Sprintf("it is that of %s: write shares = %[1]s", space.Mark.Address)
 		return nil, foreignSpace(space.Mark), nil
 	case ours:
-		r.on.space, r.noNeighbors = space.Mark, !space.Neighbors
+		r.on.space = space.Mark
 		r.objects = append(r.objects, space)
 	case visited != nil:
 		r.on.space, r.on.lent = state.Owner{Stack: k.stack}, true
@@ -348,11 +346,9 @@ func (k *Kernel) readTables(ctx context.Context, r *reading, live *Live) error {
 	if err != nil {
 		return err
 	}
-	var neighbors []neighbor
-	if !r.noNeighbors {
-		if neighbors, err = r.conn.neighbors(ctx); err != nil {
-			return err
-		}
+	neighbors, err := r.conn.neighbors(ctx)
+	if err != nil {
+		return err
 	}
 	add := func(o state.Object) {
 		if o != nil {

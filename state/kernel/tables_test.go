@@ -253,14 +253,6 @@ func TestRules(t *testing.T) {
 func TestNeighbors(t *testing.T) {
 	b := newBench(t)
 	b.cable()
-	holds := space("x")
-	holds.Neighbors = true
-	b.apply(update(space("x"), holds))
-	b.same(holds)
-	defer func() {
-		b.apply(update(holds, space("x")))
-		b.same(space("x"))
-	}()
 	n := state.Neighbor{Place: state.Netns("x"), Link: "eth0", IP: ip("10.1.0.9"), MAC: mac(9), Mark: owner("sandbox.x")}
 	n6 := n
 	n6.IP = ip("fd00::9")
