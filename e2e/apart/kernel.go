@@ -50,15 +50,29 @@ func inNamespace(path string, fn func() error) error {
 	}
 	defer unix.Close(ns)
 	done := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
-		err := unix.Setns(ns, unix.CLONE_NEWNET)
-		if err == nil {
-			err = fn()
-		}
-		done <- err
-	}()
+	go func() { done <- onThread(ns, fn) }()
 	return <-done
+}
+
+// onThread calls fn on a thread that is in the namespace, and brings the thread back. A
+// locked thread that is left behind ends with its goroutine, unless it is the first of the
+// process: that one would stay, and keep the namespace alive when its name has gone.
+func onThread(ns int, fn func() error) error {
+	runtime.LockOSThread()
+	home, err := unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(home)
+	if err := unix.Setns(ns, unix.CLONE_NEWNET); err != nil {
+		return err
+	}
+	err = fn()
+	if back := unix.Setns(home, unix.CLONE_NEWNET); back != nil {
+		return errors.Join(err, back)
+	}
+	runtime.UnlockOSThread()
+	return err
 }
 
 // witnesses are the programs that are asked, each with what it is to read.
