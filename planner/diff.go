@@ -12,14 +12,13 @@ import (
 // which order. It is pure: equal input gives an equal plan. All conflicts are reported
 // together, and with an error there is no plan; without one there may be warnings.
 func Diff(live, want state.World, opts Options) (*Plan, hcl.Diagnostics) {
-	d := newDiff(live, want, opts)
-	if diags := d.classify(); diags.HasErrors() {
+	d, diags := classified(live, want, opts)
+	if diags.HasErrors() {
 		return nil, diags
 	}
-	warnings := d.keptOut()
-	d.spread()
 	d.putOffAnswers()
 	d.mend()
+	d.findPassing()
 	d.arrange()
 	d.explain()
 	plan := &Plan{Stack: opts.Stack, Destroy: opts.Destroy}
@@ -33,7 +32,25 @@ func Diff(live, want state.World, opts Options) (*Plan, hcl.Diagnostics) {
 	if diags := d.protected(plan); diags.HasErrors() {
 		return nil, diags
 	}
-	return plan, warnings
+	return plan, diags
+}
+
+// classified decides what becomes of each object. What was to be renamed and has to be made
+// anew for another reason is decided on anew, without the renaming.
+func classified(live, want state.World, opts Options) (*diff, hcl.Diagnostics) {
+	not := map[state.Key]bool{}
+	for {
+		d := newDiff(live, want, opts)
+		d.fill(d.applyRenames(live, want, not), want)
+		diags := d.classify()
+		if !diags.HasErrors() {
+			diags = append(diags, d.keptOut()...)
+			d.spread()
+		}
+		if !d.remadeInstead(not) {
+			return d, diags
+		}
+	}
 }
 
 // node is one key of the two worlds and what becomes of it.
@@ -49,7 +66,11 @@ type node struct {
 	// forgotten: the object stays, without our mark; its block is in a removed block that
 	// says so.
 	forgotten bool
-	reason    string
+	// was is the live object under the name that it has to lose, nil when it keeps its name.
+	was state.Object
+	// passing is a ruleset on the way from the live to the wanted one, nil for none.
+	passing state.Object
+	reason  string
 	rank      int
 	// block is what the node belongs to, by its present name; only for those that change.
 	block *block
@@ -58,9 +79,11 @@ type node struct {
 	taker, maker *node
 	// opTaking, opMaking and opUpdating are indices of the ops that do it, -1 for none.
 	opTaking, opMaking, opUpdating int
+	// opRenaming and opPassing are those that take was and passing there.
+	opRenaming, opPassing int
 }
 
-func (n *node) changed() bool { return n.dead || n.made || n.updated }
+func (n *node) changed() bool { return n.dead || n.made || n.updated || n.was != nil }
 
 // owner is the block that the node belongs to: the one that asks for it, or has it.
 func (n *node) owner() state.Address {
@@ -87,6 +110,10 @@ type diff struct {
 	// inside lists what each live object takes along, shaken what stays but has to be set
 	// again after it has gone.
 	inside, shaken map[*node][]*node
+	// renaming is what of the live world gets another name, was what it is now, by the keys
+	// that it gets.
+	renaming *renaming
+	was      map[state.Key]state.Object
 	// related and wanted are indices for reasons, built when first asked for.
 	related *related
 	wanted  map[state.Address]bool
@@ -106,6 +133,11 @@ func newDiff(live, want state.World, opts Options) *diff {
 	}
 	d.forced = within(opts.Replace)
 	d.forgot = d.forgottenBlocks()
+	return d
+}
+
+// fill makes a node for each key of the two worlds.
+func (d *diff) fill(live, want state.World) {
 	store := make([]node, 0, max(len(live), len(want)))
 	for k, o := range want {
 		if r, ok := o.(state.Route); ok && yields(r, live[k]) {
@@ -113,7 +145,7 @@ func newDiff(live, want state.World, opts Options) *diff {
 			continue
 		}
 		if o = heir(o, want, live); wanted(o, live[k]) {
-			store = append(store, node{key: k, want: o, live: live[k], opTaking: -1, opMaking: -1, opUpdating: -1})
+			store = append(store, node{key: k, want: o, live: live[k], was: d.was[k], opTaking: -1, opMaking: -1, opUpdating: -1})
 			d.nodes[k] = &store[len(store)-1]
 		}
 	}
@@ -122,7 +154,6 @@ func newDiff(live, want state.World, opts Options) *diff {
 			d.nodes[k] = &node{key: k, live: o, opTaking: -1, opMaking: -1, opUpdating: -1}
 		}
 	}
-	return d
 }
 
 // wanted reports that an object of the wanted world can be wanted. In a rollback the
@@ -218,9 +249,18 @@ func (d *diff) ops() []state.Op {
 			n.opMaking = len(ops)
 			ops = append(ops, state.Op{Action: state.Create, Key: n.key, After: n.want, Replaces: n.dead, Reason: n.reason, Delta: n.delta})
 		}
+		if n.was != nil {
+			n.opRenaming = len(ops)
+			ops = append(ops, renameOp(n))
+		}
+		before := n.live
+		if n.passing != nil {
+			n.opPassing, before = len(ops), n.passing
+			ops = append(ops, state.Op{Action: state.Update, Key: n.key, Before: n.live, After: n.passing})
+		}
 		if n.updated {
 			n.opUpdating = len(ops)
-			ops = append(ops, state.Op{Action: state.Update, Key: n.key, Before: n.live, After: n.after, Delta: n.delta, Reason: n.reason})
+			ops = append(ops, state.Op{Action: state.Update, Key: n.key, Before: before, After: n.after, Delta: n.delta, Reason: n.reason})
 		}
 	}
 	for _, n := range d.changes {

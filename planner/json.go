@@ -100,6 +100,8 @@ type Operation struct {
 	Owner    state.Address `json:"owner,omitempty"`
 	Replaces bool          `json:"replaces,omitempty"`
 	Along    []string      `json:"along,omitempty"`
+	// From is the name that the object has before.
+	From string `json:"from,omitempty"`
 }
 
 // Summary counts blocks, and objects in the kernel.
@@ -162,6 +164,9 @@ func (o OutputChange) change() Change {
 func operation(wave int, op state.Op) Operation {
 	o := Operation{Wave: wave, Action: op.Action, Kind: op.Key.Kind, Place: op.Key.Place, Name: op.Key.Name,
 		Owner: op.Object().Owner().Address, Replaces: op.Replaces}
+	if renames(op) {
+		o.From = op.Before.Key().Name
+	}
 	for _, a := range op.Along {
 		o.Along = append(o.Along, a.Key().String())
 	}
@@ -243,7 +248,7 @@ func (it *item) change() ObjectChange {
 	default:
 		c.Change.Actions, op = []string{"delete"}, it.takenBy
 	}
-	if op.Key != it.key {
+	if op.Key != it.key && op.Action != state.Update {
 		c.With = op.Key.String()
 		return c
 	}

@@ -125,6 +125,7 @@ func (p *Plan) Count() Count {
 // Kernel counts the kernel objects, those taken along by others too.
 func (p *Plan) Kernel() Count {
 	var c Count
+	changed := map[state.Key]bool{}
 	for _, op := range p.Ops {
 		if !op.Key.Place.InKernel() {
 			continue
@@ -135,9 +136,10 @@ func (p *Plan) Kernel() Count {
 		case state.Update:
 			if forgets(op) {
 				c.Forget++
-			} else {
+			} else if !changed[op.Key] {
 				c.Change++
 			}
+			changed[op.Key] = true // there may be two steps to it
 		case state.Delete:
 			c.Destroy += 1 + len(op.Along)
 		}

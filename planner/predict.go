@@ -12,7 +12,7 @@ import (
 // Predict is the world after the plan was carried out on the world before. What was
 // forgotten is no longer ours, so it is gone from the world together with what is in it.
 func Predict(before state.World, p *Plan) state.World {
-	after := maps.Clone(before)
+	after := maps.Clone(p.renaming().world(before))
 	var forgotten []state.Key
 	for _, op := range p.Ops {
 		switch {
@@ -68,7 +68,9 @@ func Restore(want, now state.World) (*Plan, error) {
 // difference in the order of the keys. It decides nothing, so unlike Diff it does not look
 // at what a repair would take along.
 func Verify(live, want state.World, opts Options) []string {
-	d := newDiff(live, refreshed(want, live), opts)
+	want = refreshed(want, live)
+	d := newDiff(live, want, opts)
+	d.fill(live, want)
 	var lines []string
 	for _, k := range slices.SortedFunc(maps.Keys(d.nodes), state.CompareKeys) {
 		n := d.nodes[k]

@@ -82,13 +82,13 @@ func (d *diff) drift(n *node) string {
 		return ""
 	}
 	switch {
-	case d.cluster() && n.updated:
+	case d.cluster() && (n.updated || n.was != nil):
 		return changedHere
 	case d.cluster() && n.made:
 		return missingHere
 	case d.cluster():
 		return leftHere
-	case n.updated:
+	case n.updated, n.was != nil:
 		return changedOutside
 	case n.made:
 		return deletedOutside

@@ -43,13 +43,25 @@ func (p *Plan) items(r *Resource) []*item {
 		case state.Create:
 			it.made, it.madeBy, it.madeAlong = o, op, part.Along >= 0
 		case state.Update:
-			it.updated = op
+			it.updated = joined(it.updated, op)
 		}
 	}
 	slices.SortStableFunc(items, func(a, b *item) int {
 		return cmp.Or(cmp.Compare(rank[a.key.Kind], rank[b.key.Kind]), state.CompareKeys(a.key, b.key))
 	})
 	return items
+}
+
+// joined is what two changes of one object make together: its name, then something else.
+func joined(first, then *state.Op) *state.Op {
+	if first == nil {
+		return then
+	}
+	both := *then
+	both.Before = first.Before
+	both.Delta.Fields = slices.Concat(first.Delta.Fields, then.Delta.Fields)
+	both.Reason = cmp.Or(first.Reason, then.Reason)
+	return &both
 }
 
 // resource writes one block.

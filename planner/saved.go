@@ -322,7 +322,7 @@ func checkOp(op state.Op) error {
 	if !before || !after {
 		return fmt.Errorf("%s of %s has not the objects that it needs", op.Action, op.Key)
 	}
-	for _, o := range []state.Object{op.Before, op.After} {
+	for i, o := range []state.Object{op.Before, op.After} {
 		if o == nil {
 			continue
 		}
@@ -330,11 +330,17 @@ func checkOp(op state.Op) error {
 		case state.Foreign, state.Adopted:
 			return fmt.Errorf("%s of %s, which is not ours", op.Action, op.Key)
 		}
-		if o.Key() != op.Key {
+		if o.Key() != op.Key && !(i == 0 && renamable(op)) {
 			return fmt.Errorf("%s of %s holds %s", op.Action, op.Key, o.Key())
 		}
 	}
 	return nil
+}
+
+// renamable reports that an op may give its object another name.
+func renamable(op state.Op) bool {
+	k := op.Before.Key()
+	return op.Action == state.Update && (k.Kind == state.KindNamespace || k.Kind == state.KindLink) && k.Kind == op.Key.Kind && k.Place == op.Key.Place
 }
 
 // check checks that the plan's indices lead somewhere.

@@ -162,11 +162,11 @@ func TestStale(t *testing.T) {
 			w.Add(state.Foreign{K: state.LinkKey(state.Host, "br-x"), What: "a bridge that cnmctl did not make"})
 		}, "link br-x in the host is there now (a bridge that cnmctl did not make)"},
 		"taken along": {func(w state.World) {
-			delete(w, state.AddressKey(state.Host, "br-front", prefix("10.1.0.1/24")))
-		}, "address br-front 10.1.0.1/24 in the host is gone"},
+			delete(w, state.AddressKey(state.Netns("shop-db"), "eth2", prefix("10.2.0.4/24")))
+		}, "address eth2 10.2.0.4/24 in namespace shop-db is gone"},
 		"two": {func(w state.World) {
 			delete(w, state.LinkKey(state.Host, "br-front"))
-			delete(w, state.LinkKey(state.Host, "ve-web-w0"))
+			delete(w, state.LinkKey(state.Host, "ve-db"))
 		}, "and 1 other object has changed"},
 	} {
 		w := shop().World

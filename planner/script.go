@@ -141,6 +141,10 @@ func inside(p state.Place, command string) string {
 
 func (s *script) namespace(op state.Op, n state.Namespace) {
 	name := shell(n.Name)
+	if renames(op) {
+		s.moveNamespace(shell(op.Before.Key().Name), name)
+		return
+	}
 	switch op.Action {
 	case state.Create:
 		s.line("ip netns add %s", name)
@@ -152,6 +156,14 @@ func (s *script) namespace(op state.Op, n state.Namespace) {
 		s.abroad(op)
 		s.line("ip netns del %s", name)
 	}
+}
+
+// moveNamespace mounts the namespace on its new name before it loses the old one.
+func (s *script) moveNamespace(from, to string) {
+	s.line("touch /run/netns/%s; chmod 0 /run/netns/%s", to, to)
+	s.line("mount --bind /run/netns/%s /run/netns/%s", from, to)
+	s.line("if [ -d /etc/netns/%s ]; then mv -T /etc/netns/%s /etc/netns/%s; fi", from, from, to)
+	s.line("umount /run/netns/%s; rm /run/netns/%s", from, from)
 }
 
 // doom puts the links on the host that go with a namespace into a group that goes at the

@@ -7,6 +7,10 @@ import (
 )
 
 func (s *script) link(op state.Op, l state.Link) {
+	if renames(op) {
+		s.line("%s link set dev %s name %s", ip(l.Place), shell(op.Before.Key().Name), shell(l.Name))
+		return
+	}
 	switch op.Action {
 	case state.Create:
 		s.makeLink(l, op.Along)

@@ -173,7 +173,28 @@ func (s *sim) complete(owner state.Owner) error {
 	return nil
 }
 
+// rename gives an object a name that is free, and all that is in it or on it with it.
+func (s *sim) rename(op state.Op) error {
+	if _, there := s.World[op.Before.Key()]; !there {
+		return fmt.Errorf("%s does not exist", op.Before.Key())
+	}
+	if _, taken := s.World[op.Key]; taken {
+		return fmt.Errorf("the name is taken")
+	}
+	r := (&Plan{Ops: []state.Op{op}}).renaming()
+	made := map[state.Key]int{}
+	for k, o := range s.World {
+		made[r.object(o).Key()] = s.made[k]
+	}
+	s.World, s.made = r.world(s.World), made
+	return nil
+}
+
+
 func (s *sim) update(op state.Op) error {
+	if renames(op) {
+		return s.rename(op)
+	}
 	if _, there := s.World[op.Key]; !there {
 		switch op.After.(type) {
 		case state.IPAddress, state.Route: // replacing one adds it

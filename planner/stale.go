@@ -55,7 +55,23 @@ func CheckStale(p *Plan, live state.World) error {
 		note(staleSpace(s, live))
 	}
 	replaced := p.replaced()
+	r := p.renaming()
+	changed := map[state.Key]bool{}
 	for _, op := range p.Ops {
+		if renames(op) {
+			e := staleName(op, r, live)
+			note(e)
+			changed[op.Key] = e != nil // which says it all
+		}
+	}
+	live = r.world(live)
+	for _, op := range p.Ops {
+		if op.Action == state.Update {
+			if changed[op.Key] {
+				continue // what it finds is what the op before it leaves
+			}
+			changed[op.Key] = true
+		}
 		switch op.Action {
 		case state.Create:
 			for _, o := range append([]state.Object{op.After}, op.Along...) {
@@ -64,7 +80,11 @@ func CheckStale(p *Plan, live state.World) error {
 				}
 			}
 		default:
-			note(stale(op.Before, live, replaced))
+			e := stale(r.object(op.Before), live, replaced)
+			if e != nil {
+				e.Key = op.Before.Key()
+			}
+			note(e)
 			for _, o := range op.Along {
 				note(stale(o, live, replaced))
 			}
@@ -92,6 +112,25 @@ func staleSpace(s Space, live state.World) *StaleError {
 		return &StaleError{Key: k, What: "cannot be gone into any more: " + now.Barred}
 	case now.What != s.Is:
 		return &StaleError{Key: k, What: fmt.Sprintf("is another one than the plan was made for (%s then, %s now)", s.Is, orUnset(now.What))}
+	}
+	return nil
+}
+
+// staleName checks that what gets another name is there, and that the name is free.
+func staleName(op state.Op, r *renaming, live state.World) *StaleError {
+	spaces := &renaming{spaces: r.spaces}
+	found := false
+	for _, o := range live {
+		found = found || spaces.object(o).Key() == op.Before.Key() || op.Key.Kind == state.KindNamespace && o.Key() == op.Before.Key()
+	}
+	if !found {
+		return &StaleError{Key: op.Before.Key(), What: "is gone"}
+	}
+	if o, taken := live[op.Key]; taken && !vacant(live, op.Key) {
+		if f, ok := o.(state.Foreign); ok {
+			return &StaleError{Key: op.Key, What: "is there now (" + f.What + ")"}
+		}
+		return &StaleError{Key: op.Key, What: "is there now"}
 	}
 	return nil
 }

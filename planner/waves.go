@@ -55,6 +55,7 @@ func (p *Plan) order(d *diff) error {
 	}
 	g.damage()
 	g.unique()
+	g.renames()
 	waves, err := g.solve()
 	if err != nil {
 		return err

@@ -8,6 +8,9 @@ type Namespace struct {
 	Mark Owner
 	// LoDown: somebody took lo down. Never wanted.
 	LoDown bool
+	// AliasOf is the other name of a namespace that has two: a run that gave it another one
+	// was cut short. Never wanted.
+	AliasOf string `json:",omitempty"`
 }
 
 // NamespaceKey is the key of the namespace called name.
@@ -27,5 +30,5 @@ func (n Namespace) Inside() []Key { return nil }
 
 // Attrs shows the mark, which can be rewritten in place (state mv), and what lo is like.
 func (n Namespace) Attrs() []Attr {
-	return []Attr{markAttr(n.Mark), boolAttr("lo_up", !n.LoDown).quiet()}
+	return []Attr{markAttr(n.Mark), boolAttr("lo_up", !n.LoDown).quiet(), strAttr("alias_of", n.AliasOf).fixed().quiet()}
 }

@@ -15,6 +15,12 @@ func (r *run) updateLinks(ops []int) error {
 		op := r.wave[i]
 		before, _ := op.Before.(state.Link)
 		after := op.After.(state.Link)
+		if before.Name != after.Name && before.Name != "" {
+			if r.report(i, r.renameLink(before, after)); r.first != nil {
+				break
+			}
+			continue
+		}
 		r.report(i, r.updateLink(before, after))
 		if r.first == nil && before.MAC != after.MAC && after.Master == "" {
 			r.announceLink(after)

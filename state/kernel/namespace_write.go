@@ -45,6 +45,12 @@ func (r *run) createNamespaces(ops []int) error {
 func (r *run) updateNamespaces(ops []int) error {
 	for _, i := range ops {
 		n := r.wave[i].After.(state.Namespace)
+		if was := r.wave[i].Before.(state.Namespace); was.Name != n.Name {
+			if r.report(i, r.moveNamespace(was, n)); r.first != nil {
+				break
+			}
+			continue
+		}
 		open, err := r.at(state.Netns(n.Name))
 		if errors.Is(err, errNotNetns) {
 			if err := r.replaceStub(i, n); err != nil {

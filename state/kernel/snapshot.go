@@ -238,7 +238,7 @@ func (k *Kernel) readNamespaces(ctx context.Context, names []string, world state
 			world.Add(v.object(name))
 		}
 	}
-	return spaces, err
+	return k.aliases(spaces, world), err
 }
 
 // reader runs fn on a thread of its own with a socket of the host.

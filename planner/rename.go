@@ -1,0 +1,333 @@
+package planner
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/cnmctl/cnmctl/state"
+)
+
+// A namespace or link of a block that is wanted under another name is not made anew: it
+// gets the name. So that all that is in it and on it is compared with what is wanted of it,
+// the live world is looked at as if it had the new name already. The plan renames first of
+// all; what other ops find is what they expect.
+
+// renaming is which namespaces and links get other names.
+type renaming struct {
+	spaces map[state.Place]state.Place
+	// links are the new names, by place (under its new name) and old name.
+	links map[state.Key]string
+}
+
+func (r *renaming) empty() bool { return len(r.spaces)+len(r.links) == 0 }
+
+// origin is what is renamed: its owner, and what it must be.
+type origin struct {
+	owner  state.Address
+	kind   state.Kind
+	place  state.Place
+	typ    state.LinkType
+	second bool
+}
+
+// findRenames pairs what is wanted under a name that is free with what is there of the same
+// block under a name that nobody wants. Where it is not clear what becomes what, nothing
+// is renamed. not are wanted keys that must be made.
+func findRenames(live, want state.World, current func(state.Address) state.Address, not func(state.Key, state.Address) bool) *renaming {
+	r := &renaming{spaces: map[state.Place]state.Place{}, links: map[state.Key]string{}}
+	for _, kind := range []state.Kind{state.KindNamespace, state.KindLink} {
+		wanted := map[origin][]state.Object{}
+		for k, o := range want {
+			if k.Kind == kind && vacant(live, k) && !not(k, o.Owner().Address) {
+				if at, ok := originOf(o, o.Owner().Address); ok {
+					wanted[at] = append(wanted[at], o)
+				}
+			}
+		}
+		if len(wanted) == 0 {
+			continue
+		}
+		there := map[origin][]state.Object{}
+		for k, o := range live {
+			if k.Kind != kind {
+				continue
+			}
+			o = r.object(o)
+			if _, ok := want[o.Key()]; ok {
+				continue
+			}
+			if at, ok := originOf(o, current(o.Owner().Address)); ok {
+				there[at] = append(there[at], o)
+			}
+		}
+		for at, to := range wanted {
+			if from := there[at]; len(from) == 1 && len(to) == 1 {
+				r.add(from[0].Key(), to[0].Key())
+			}
+		}
+	}
+	return r
+}
+
+func (r *renaming) add(from, to state.Key) {
+	if from.Kind == state.KindNamespace {
+		r.spaces[state.Netns(from.Name)] = state.Netns(to.Name)
+		return
+	}
+	r.links[from] = to.Name
+}
+
+// originOf is what an object can be the other name of.
+func originOf(o state.Object, owner state.Address) (origin, bool) {
+	at := origin{owner: owner, kind: o.Key().Kind, place: o.Key().Place}
+	switch o := o.(type) {
+	case state.Namespace:
+		return at, owner != "" && o.AliasOf == ""
+	case state.Link:
+		at.typ, at.second = o.Type, o.Second
+		return at, owner != "" && !o.HalfMade
+	}
+	return at, false
+}
+
+// vacant reports that a name is free. What a move of a namespace leaves that was cut short
+// is no obstacle: the new name beside the old one, or the file for it, and files already
+// under the new name.
+func vacant(live state.World, k state.Key) bool {
+	if n, ok := live[k].(state.Namespace); live[k] != nil && (!ok || n.AliasOf == "" && n.Mark.Address != "") {
+		return false
+	}
+	if k.Kind != state.KindNamespace {
+		return true
+	}
+	return !slices.ContainsFunc(overEtc, func(name string) bool {
+		_, foreign := live[state.File{Place: state.Netns(k.Name), Name: name}.Key()].(state.Foreign)
+		return foreign
+	})
+}
+
+// overEtc are the files that a namespace may have.
+var overEtc = []string{"hosts", "resolv.conf", "hostname"}
+
+// world is the world as it will be when all have their new names.
+func (r *renaming) world(w state.World) state.World {
+	if r.empty() {
+		return w
+	}
+	out := make(state.World, len(w))
+	for _, o := range w {
+		if n, ok := o.(state.Namespace); !ok || !r.leftover(n) {
+			out.Add(r.object(o))
+		}
+	}
+	return out
+}
+
+// leftover reports that a namespace stands where another one goes, see vacant.
+func (r *renaming) leftover(n state.Namespace) bool {
+	for _, to := range r.spaces {
+		if to == state.Netns(n.Name) {
+			return true
+		}
+	}
+	return false
+}
+
+func (r *renaming) place(p state.Place) state.Place {
+	if to, ok := r.spaces[p]; ok {
+		return to
+	}
+	return p
+}
+
+// link is the name of a link in a place that has its new name.
+func (r *renaming) link(p state.Place, name string) string {
+	if to, ok := r.links[state.LinkKey(p, name)]; ok {
+		return to
+	}
+	return name
+}
+
+// object is the object as it will be.
+func (r *renaming) object(o state.Object) state.Object {
+	switch o := o.(type) {
+	case state.Namespace:
+		o.Name, _ = r.place(state.Netns(o.Name)).Netns()
+		return o
+	case state.Link:
+		return r.linkObject(o)
+	case state.IPAddress:
+		o.Place = r.place(o.Place)
+		o.Link = r.link(o.Place, o.Link)
+		return o
+	case state.Route:
+		o.Place = r.place(o.Place)
+		o.Dev = r.link(o.Place, o.Dev)
+		return o
+	case state.Rule: // the kernel keeps the names of interfaces in rules as they were written
+		o.Place = r.place(o.Place)
+		return o
+	case state.Neighbor:
+		o.Place = r.place(o.Place)
+		o.Link = r.link(o.Place, o.Link)
+		return o
+	case state.FDB:
+		o.Place = r.place(o.Place)
+		o.Link = r.link(o.Place, o.Link)
+		return o
+	case state.Sysctl:
+		o.Place = r.place(o.Place)
+		if to := r.link(o.Place, o.Link); o.Link != "" && to != o.Link {
+			o.Path, o.Link = strings.Replace(o.Path, "/"+o.Link+"/", "/"+to+"/", 1), to
+		}
+		return o
+	case state.Ruleset:
+		o.Place = r.place(o.Place)
+		return o
+	case state.File:
+		o.Place = r.place(o.Place)
+		return o
+	case state.Foreign:
+		return r.foreign(o)
+	}
+	return o
+}
+
+func (r *renaming) linkObject(l state.Link) state.Link {
+	l.Place = r.place(l.Place)
+	l.Name = r.link(l.Place, l.Name)
+	l.Master = r.link(l.Place, l.Master)
+	l.Peer.Place = r.place(l.Peer.Place)
+	l.Peer.Name = r.link(l.Peer.Place, l.Peer.Name)
+	l.Tunnel.Underlay = r.place(l.Tunnel.Underlay)
+	return l
+}
+
+// foreign is something of somebody else's, in a namespace or on a link that is renamed.
+func (r *renaming) foreign(f state.Foreign) state.Foreign {
+	f.K.Place = r.place(f.K.Place)
+	switch f.K.Kind {
+	case state.KindAddress, state.KindNeighbor, state.KindFDB: // whose names begin with the link's
+		if link, rest, ok := strings.Cut(f.K.Name, " "); ok {
+			f.K.Name = r.link(f.K.Place, link) + " " + rest
+		}
+	}
+	return f
+}
+
+// applyRenames has the diff look at the live world under its new names.
+func (d *diff) applyRenames(live, want state.World, not map[state.Key]bool) state.World {
+	d.renaming = findRenames(live, want, d.current, func(k state.Key, a state.Address) bool { return not[k] || d.forced(a) })
+	if d.renaming.empty() {
+		return live
+	}
+	d.was = map[state.Key]state.Object{}
+	spaces := &renaming{spaces: d.renaming.spaces}
+	for k, o := range live {
+		to := d.renaming.object(o).Key()
+		if k.Kind == state.KindNamespace && to != k {
+			d.was[to] = o
+		}
+		if o := spaces.object(o); k.Kind == state.KindLink && to != o.Key() {
+			d.was[to] = o
+		}
+	}
+	return d.renaming.world(live)
+}
+
+// remadeInstead notes which of the renamed objects have to be made anew after all, and
+// reports that there are any.
+func (d *diff) remadeInstead(not map[state.Key]bool) bool {
+	found := false
+	for k := range d.was {
+		if n := d.nodes[k]; n != nil && n.dead {
+			not[k], found = true, true
+		}
+	}
+	return found
+}
+
+// renameOp gives a live object its wanted name, and changes nothing else of it.
+func renameOp(n *node) state.Op {
+	return state.Op{
+		Action: state.Update, Key: n.key, Before: n.was, After: n.live, Reason: n.reason,
+		Delta: state.Delta{Fields: []state.Field{{
+			Name: "name", Old: strconv.Quote(n.was.Key().Name), New: strconv.Quote(n.key.Name),
+		}}},
+	}
+}
+
+// renames reports that the op gives an object another name.
+func renames(op state.Op) bool {
+	return op.Action == state.Update && op.Before.Key() != op.Key
+}
+
+// renaming is what the plan renames.
+func (p *Plan) renaming() *renaming {
+	r := &renaming{spaces: map[state.Place]state.Place{}, links: map[state.Key]string{}}
+	for _, op := range p.Ops {
+		if renames(op) {
+			r.add(op.Before.Key(), op.Key)
+		}
+	}
+	return r
+}
+
+// renames orders those ops: namespaces, what is in them, then all else in the kernel.
+func (g *graph) renames() {
+	if len(g.d.was) == 0 {
+		return
+	}
+	renamed := g.gate("renamed", "")
+	own := map[int32]bool{}
+	for _, n := range g.d.changes {
+		if n.passing != nil {
+			own[int32(n.opPassing)] = true
+		}
+		if n.was == nil {
+			continue
+		}
+		v := int32(n.opRenaming)
+		own[v] = true
+		g.edge(v, renamed)
+		g.edge(v, g.ownMade(n.block))
+		if ns, ok := n.key.Place.Netns(); ok {
+			if space := g.d.nodes[state.NamespaceKey(ns)]; space != nil && space.was != nil {
+				g.edge(int32(space.opRenaming), v)
+			}
+		}
+	}
+	for _, n := range g.d.changes {
+		if n.passing == nil {
+			continue
+		}
+		for _, link := range g.d.changes {
+			if link.was != nil && link.key.Kind == state.KindLink && link.key.Place == n.key.Place {
+				g.edge(int32(n.opPassing), int32(link.opRenaming))
+			}
+		}
+	}
+	for i, op := range g.ops {
+		if v := int32(i); op.Key.Place != state.Store && !own[v] {
+			g.edge(renamed, v)
+		}
+	}
+}
+
+// findPassing gives rulesets that change with the name of a link a state on the way there,
+// in which the link is guarded under both names.
+func (d *diff) findPassing() {
+	places := map[state.Place]bool{}
+	for k, o := range d.was {
+		if o.Key().Kind == state.KindLink {
+			places[k.Place] = true
+		}
+	}
+	for _, n := range d.nodes {
+		live, ok := n.live.(state.Ruleset)
+		if want, wanted := n.want.(state.Ruleset); ok && wanted && n.updated && places[n.key.Place] {
+			n.passing = want.With(live)
+		}
+	}
+}
