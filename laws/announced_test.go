@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -26,7 +27,7 @@ func (m *machine) plan(flags ...string) planner.Document {
 // nowhere else.
 func (m *machine) announced(doc planner.Document, was, is string) {
 	m.Helper()
-	before, after := things(was), things(is)
+	before, after := things(was, namesIn(doc)), things(is, names{})
 	said := objects(doc)
 	var wrong []string
 	complain := func(k state.Key, format string, args ...any) {
@@ -83,6 +84,46 @@ func follows(k state.Key, said map[state.Key]planner.ObjectChange) bool {
 	return false
 }
 
+// names are the new names of what a plan renames: of namespaces, and of links by place.
+type names struct {
+	spaces map[string]string
+	links  map[state.Place]map[string]string
+}
+
+func namesIn(doc planner.Document) names {
+	n := names{map[string]string{}, map[state.Place]map[string]string{}}
+	for _, op := range doc.Operations {
+		switch {
+		case op.From == "":
+		case op.Kind == state.KindNamespace:
+			n.spaces[op.From] = op.Name
+		default:
+			if n.links[op.Place] == nil {
+				n.links[op.Place] = map[string]string{}
+			}
+			n.links[op.Place][op.From] = op.Name
+		}
+	}
+	return n
+}
+
+// place is the place by its new name.
+func (n names) place(p state.Place) state.Place {
+	ns, _ := p.Netns()
+	if to, ok := n.spaces[ns]; ok {
+		return state.Netns(to)
+	}
+	return p
+}
+
+// line is a line of a place with the new names of links.
+func (n names) line(p state.Place, text string) string {
+	for from, to := range n.links[p] {
+		text = regexp.MustCompile(`(^|[ /=@])`+regexp.QuoteMeta(from)+`($|[ /:@\\])`).ReplaceAllString(text, "${1}"+to+"${2}")
+	}
+	return text
+}
+
 // objects are the plan's changes of what is in the kernel.
 func objects(doc planner.Document) map[state.Key]planner.ObjectChange {
 	all := map[state.Key]planner.ObjectChange{}
@@ -110,6 +151,10 @@ func broken(o planner.ObjectChange, before, after map[state.Key]string, k state.
 		return fmt.Sprintf("was to be deleted; before: %q, after: %q", old, now)
 	case action == "delete create" && (!had || !has):
 		return fmt.Sprintf("was to be replaced; before: %q, after: %q", old, now)
+	case action == "update" && o.Fields != nil && o.Fields[0].Name == "name":
+		if !had || !has {
+			return fmt.Sprintf("was to get another name; before: %q, after: %q", old, now)
+		}
 	case action == "update" && len(o.Fields) > 0 && old == now:
 		return fmt.Sprintf("was to be changed, and is as before: %q", now)
 	}

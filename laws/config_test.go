@@ -102,6 +102,7 @@ func drawSandbox(t *rapid.T, i int) sandbox {
 	body := lines(t,
 		fmt.Sprintf("loopback = [\"10.255.0.%d/32\"]", i+1),
 		"sysctls = { \"net.ipv4.ip_forward\" = \"1\" }",
+		fmt.Sprintf("name = \"other%d\"", i),
 		fmt.Sprintf("hostname = \"host%d\"", i),
 		"extra_hosts = { registry = \"192.0.2.7\" }",
 		"route {\n    to   = \"198.51.100.0/24\"\n    type = \"blackhole\"\n  }",
@@ -142,6 +143,9 @@ func (c *config) addBridge(t *rapid.T, i int) {
 	}
 	n.Body = append(n.Body, lines(t, "internal = true", "mtu = 1400", "interface_prefix = \"net\"")...)
 	options := lines(t, "icc = false", "masquerade = false", "hairpin = true", "isolation = false")
+	if maybe(t, "named") {
+		options = append(options, fmt.Sprintf("name = \"law-br%d\"", i))
+	}
 	if maybe(t, "routed") {
 		options = append(options, "gateway_mode_ipv4 = \"routed\"")
 	}

@@ -10,12 +10,16 @@ import (
 )
 
 // things are what a listing holds of the kinds of objects that plans speak of, each with
-// its text. What the kernel makes by itself is left out: connected routes, link-local
-// addresses, lo's own.
-func things(listing string) map[state.Key]string {
+// its text, under the names that it has now. What the kernel makes by itself is left out:
+// connected routes, link-local addresses, lo's own.
+func things(listing string, now names) map[state.Key]string {
 	all := map[state.Key]string{}
 	for heading, line := range located(listing) {
 		place, witness := whose(heading)
+		place = now.place(place)
+		if !strings.HasPrefix(witness, "nft ") && !ruleLine.MatchString(line) {
+			line = now.line(place, line) // rules keep the names that they were made with
+		}
 		switch {
 		case strings.HasPrefix(witness, "ip "):
 			addThing(all, place, strings.HasPrefix(witness, "ip -6"), line)
@@ -24,7 +28,7 @@ func things(listing string) map[state.Key]string {
 		case witness == "/proc/sys/net":
 			addSetting(all, place, line)
 		default:
-			addFile(all, line)
+			addFile(all, line, now)
 		}
 	}
 	return all
@@ -169,12 +173,12 @@ func addSetting(all map[state.Key]string, place state.Place, line string) {
 }
 
 // addFile reads a line of apart.Files: mode, path, digest.
-func addFile(all map[state.Key]string, line string) {
+func addFile(all map[state.Key]string, line string, now names) {
 	words := strings.Fields(line)
 	if len(words) != 3 {
 		return // a directory
 	}
 	if parts := strings.Split(words[1], "/"); len(parts) == 5 {
-		all[state.Key{Kind: state.KindFile, Place: state.Netns(parts[3]), Name: parts[4]}] = words[2]
+		all[state.Key{Kind: state.KindFile, Place: now.place(state.Netns(parts[3])), Name: parts[4]}] = words[2]
 	}
 }

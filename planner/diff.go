@@ -71,7 +71,7 @@ type node struct {
 	// passing is a ruleset on the way from the live to the wanted one, nil for none.
 	passing state.Object
 	reason  string
-	rank      int
+	rank    int
 	// block is what the node belongs to, by its present name; only for those that change.
 	block *block
 	// taker is the node whose deletion takes this one along, maker the one whose creation

@@ -190,7 +190,6 @@ func (s *sim) rename(op state.Op) error {
 	return nil
 }
 
-
 func (s *sim) update(op state.Op) error {
 	if renames(op) {
 		return s.rename(op)
