@@ -11,6 +11,8 @@ CONSUL    := bin/consul
 QUICK     := $(CNMCTL) -chdir=examples/quickstart
 GOTEST    := $(GO) run -C tools ./gotest
 # The race detector needs cgo; cnmctl itself never does.
+# What a release is built from; empty outside of git.
+COMMIT    := $(shell git describe --always --dirty --abbrev=12 2>/dev/null)
 BUILD     := CGO_ENABLED=0 $(GO) build -trimpath
 
 .PHONY: help build quickstart quickstart-down demo-overlay test test-short prepare check lint fmt docs bench bench-scale clean FORCE
@@ -21,7 +23,7 @@ help: ## this list
 build: $(CNMCTL) ## bin/cnmctl, one static binary
 
 $(CNMCTL): FORCE
-	@$(BUILD) -ldflags='-s -w' -o $@ .
+	@$(BUILD) -ldflags='-s -w -X github.com/cnmctl/cnmctl/cli.commit=$(COMMIT)' -o $@ .
 
 quickstart: build ## plan, apply and ping through the quick-start lab, on this machine
 	@echo '$$ cnmctl plan'

@@ -261,6 +261,6 @@ func (v *voice) failedRun(r applier.Result, err error) {
 	}
 	v.stream.emit("error", "apply_failed", text, map[string]any{
 		"done": r.Done, "failed": r.Failed, "not_tried": r.NotTried,
-		"rolled_back": r.RolledBack, "kernel_rolled_back": r.KernelRolledBack, "kept": r.Kept, "left": left,
+		"rolled_back": r.RolledBack, "kernel_rolled_back": r.RolledBack || r.KernelRolledBack, "kept": r.Kept, "left": left,
 	})
 }

@@ -16,9 +16,10 @@ func consoleCommand(env Env) *ucli.Command {
 	return &ucli.Command{
 		Name:  "console",
 		Usage: "Evaluate expressions of the language",
-		Description: about(`Reads expressions from standard input, a line each, and prints their values. They may refer
-to everything in the configuration here; addresses are the ones in use. No lock is taken.`,
-			"cnmctl console", `echo 'cidrhost(network.front.subnet[0].cidr, 5)' | cnmctl console`),
+		Description: about(`Reads expressions from standard input, a line each, and prints their values. An expression
+goes on in the next line while a bracket is open. It may refer to everything in the configuration here; addresses
+are the ones in use. No lock is taken. The exit code is 1 when an expression of a pipe has an error.`,
+			"cnmctl console", `echo 'cidrhost(network.front.cidr, 5)' | cnmctl console`),
 		Flags:  flags(varFlags(), hostFlag(), colorFlag()),
 		Action: action(env, console),
 	}
@@ -41,29 +42,38 @@ func console(ctx context.Context, s *session) error {
 	_, tty := terminal(s.env.Stdin)
 	in := bufio.NewReader(s.env.Stdin)
 	failed := false
-	for {
-		if tty {
-			fmt.Fprint(s.say.text, "> ")
-		}
-		line, err := readLine(ctx, in)
+	for more := true; more; {
+		text, err := s.readExpression(ctx, in, tty)
 		if err != nil && !errors.Is(err, io.EOF) {
 			return err
 		}
-		text := strings.TrimSpace(line)
-		if text == "exit" {
-			return nil
+		if more = err == nil; text == "exit" {
+			break
 		}
 		if text != "" {
 			failed = !s.evaluateLine(f.config, text) || failed
-		}
-		if err != nil {
-			break
 		}
 	}
 	if failed && !tty {
 		return quietly(codeError)
 	}
 	return nil
+}
+
+// readExpression reads a line, and those after it while a bracket is open. An empty line
+// ends what was begun.
+func (s *session) readExpression(ctx context.Context, in *bufio.Reader, tty bool) (string, error) {
+	var text strings.Builder
+	for prompt := "> "; ; prompt = ": " {
+		if tty {
+			fmt.Fprint(s.say.text, prompt)
+		}
+		line, err := readLine(ctx, in)
+		text.WriteString(line)
+		if whole := strings.TrimSpace(text.String()); err != nil || !spec.Unfinished(whole) || strings.TrimSpace(line) == "" {
+			return whole, err
+		}
+	}
 }
 
 // evaluateLine prints an expression's value, and reports whether it has one.

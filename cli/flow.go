@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"time"
 
@@ -25,8 +26,8 @@ import (
 // as far as it has to.
 type flow struct {
 	s *session
-	// destroy: nothing is wanted.
-	destroy bool
+	// destroy: nothing is wanted. drift: nothing will be done about what differs.
+	destroy, drift bool
 
 	// config and topology say what is wanted; nil for commands that need neither.
 	config   *spec.Config
@@ -52,6 +53,8 @@ type flow struct {
 	// began is the world before the run, and settingsWanted all that its plans wanted: a run
 	// has several plans when plugins have to answer first.
 	began, settingsWanted state.World
+	// renamed are the blocks that a move gives another address.
+	renamed []state.Address
 	// whole: the plan is for all of the configuration.
 	whole bool
 	// pass is the plan's origin when it is this host's share of the records; nil when it is
@@ -191,7 +194,23 @@ func (f *flow) find(ctx context.Context) error {
 	if err := f.open(); err != nil {
 		return err
 	}
-	return f.look(ctx)
+	if err := f.look(ctx); err != nil {
+		return err
+	}
+	return f.checkStack()
+}
+
+// checkStack refuses the name of a stack that somebody typed and that there is nothing of.
+func (f *flow) checkStack() error {
+	if f.s.String("stack") == "" {
+		return nil
+	}
+	for _, o := range f.before {
+		if o.Owner().Stack == f.stack {
+			return nil
+		}
+	}
+	return fmt.Errorf("there is nothing of a stack %q, neither in the kernel of this host nor in %s; check the name given with -stack", f.stack, f.store)
 }
 
 // evaluate finds out what is wanted, to the last address, as far as it can be known from
@@ -307,6 +326,11 @@ func (f *flow) preferMistakes(ctx context.Context, err error) error {
 func (f *flow) makePlan(ctx context.Context) error {
 	if err := f.look(ctx); err != nil {
 		return f.preferMistakes(ctx, err)
+	}
+	if f.destroy {
+		if err := f.checkStack(); err != nil {
+			return err
+		}
 	}
 	opts := planner.Options{Destroy: f.destroy}
 	f.want = state.World{}

@@ -21,7 +21,7 @@ func fmtCommand(env Env) *ucli.Command {
 	return &ucli.Command{
 		Name: "fmt", ArgsUsage: "[FILE|DIR|-]...",
 		Usage: "Bring configuration files into the canonical form",
-		Description: about(`Rewrites the *.hcl files of a directory in the canonical form, and prints the names of those
+		Description: about(`Rewrites the *.hcl and *.vars files of a directory in the canonical form, and prints the names of those
 that changed. With "-", reads standard input and writes standard output.`,
 			"cnmctl fmt", "cnmctl fmt -check -diff -recursive", "cnmctl fmt - < main.hcl"),
 		Flags: flags([]ucli.Flag{
@@ -80,12 +80,8 @@ func sourcesIn(target string, recursive bool) ([]string, error) {
 		case d.IsDir() && path != target && (!recursive || strings.HasPrefix(d.Name(), ".")):
 			return fs.SkipDir
 		case d.IsDir():
-			sources, err := spec.SourceFiles(path)
-			for _, f := range sources {
-				if !strings.HasSuffix(f, ".json") {
-					files = append(files, f)
-				}
-			}
+			found, err := spec.FormattableFiles(path)
+			files = append(files, found...)
 			return err
 		}
 		return nil

@@ -67,7 +67,7 @@ code is 0 when the kernel is as the configuration says, and 2 when it is not.`,
 			if err := s.story(); err != nil {
 				return err
 			}
-			f := &flow{s: s}
+			f := &flow{s: s, drift: true}
 			if err := f.begin(ctx); err != nil {
 				return err
 			}

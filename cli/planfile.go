@@ -8,7 +8,6 @@ import (
 
 	"github.com/cnmctl/cnmctl/planner"
 	"github.com/cnmctl/cnmctl/spec"
-	"github.com/cnmctl/cnmctl/state"
 	"github.com/google/renameio/v2"
 )
 
@@ -16,6 +15,9 @@ import (
 func (f *flow) writePlan(file string) error {
 	var buf bytes.Buffer
 	saved := planner.Saved{Plan: f.plan, Version: version, Store: map[string]string{"type": f.settings.Type}}
+	if f.live != nil {
+		saved.Identities = planner.IdentitiesOf(f.plan, f.live.Identities)
+	}
 	for name, value := range f.settings.Config {
 		saved.Store[name] = value
 	}
@@ -63,12 +65,15 @@ func applySaved(ctx context.Context, s *session, file string) error {
 	if err := f.visit(ctx, spacesOf(saved.Plan)); err != nil {
 		return err
 	}
-	f.want = plannedSettings(saved.Plan)
+	f.want = saved.Settings()
 	if err := f.kernel.ReadSysctls(ctx, f.live.World, f.want); err != nil {
 		return err
 	}
 	f.join()
 	if err := planner.CheckStale(saved.Plan, f.before); err != nil {
+		return err
+	}
+	if err := planner.CheckIdentities(saved.Identities, f.live.Identities); err != nil {
 		return err
 	}
 	return f.execute(ctx)
@@ -80,17 +85,4 @@ func spacesOf(plan *planner.Plan) (names []string) {
 		names = append(names, s.Name)
 	}
 	return names
-}
-
-// plannedSettings are the settings that the plan changes, which have to be read.
-func plannedSettings(plan *planner.Plan) state.World {
-	w := state.World{}
-	for _, op := range plan.Ops {
-		for _, o := range append([]state.Object{op.Object()}, op.Along...) {
-			if s, ok := o.(state.Sysctl); ok {
-				w.Add(s)
-			}
-		}
-	}
-	return w
 }

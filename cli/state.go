@@ -143,15 +143,34 @@ func rewrite(ctx context.Context, s *session, change func(*flow) (planner.Option
 		f.showPlan()
 		return nil
 	}
-	return f.execute(ctx)
+	if err := f.carryOut(ctx); err != nil {
+		return err
+	}
+	n := len(f.plan.Resources)
+	if s.Command.Name == "mv" {
+		n = len(f.renamed)
+	}
+	verb := map[string]string{"mv": "Moved", "rm": "Forgot"}[s.Command.Name]
+	s.say.line("%s", s.say.paint(green, fmt.Sprintf("%s %s.", verb, blocksCount(n))))
+	return nil
+}
+
+// blocksCount is "1 block" or "2 blocks".
+func blocksCount(n int) string {
+	if n == 1 {
+		return "1 block"
+	}
+	return fmt.Sprintf("%d blocks", n)
 }
 
 // move makes the world wanted in which blocks have other names.
 func (f *flow) move(moves []spec.Move) (planner.Options, error) {
 	for _, m := range moves {
-		if _, err := f.blocks([]string{string(m.From)}); err != nil {
+		found, err := f.blocks([]string{string(m.From)})
+		if err != nil {
 			return planner.Options{}, err
 		}
+		f.renamed = append(f.renamed, found...)
 		if taken, err := f.blocks([]string{string(m.To)}); err == nil {
 			return planner.Options{}, fmt.Errorf("moving %s to %s: there is a block %s already", m.From, m.To, taken[0])
 		}

@@ -15,6 +15,10 @@ import (
 // version is the release that this source is on its way to.
 const version = "0.1.0"
 
+// commit is what git describe says of the source, given by the linker (-X); "" leaves it to
+// what the compiler knows.
+var commit string
+
 func versionCommand(env Env) *ucli.Command {
 	return &ucli.Command{
 		Name:  "version",
@@ -38,7 +42,9 @@ type build struct {
 
 func thisBuild() build {
 	b := build{Version: version, Go: runtime.Version(), Platform: runtime.GOOS + "_" + runtime.GOARCH}
-	if info, ok := debug.ReadBuildInfo(); ok {
+	if b.Commit, b.Modified = strings.CutSuffix(commit, "-dirty"); b.Commit != "" {
+		b.Commit = strings.TrimPrefix(b.Commit, "v"+version+"-")
+	} else if info, ok := debug.ReadBuildInfo(); ok {
 		for _, s := range info.Settings {
 			switch s.Key {
 			case "vcs.revision":
@@ -58,13 +64,22 @@ func thisBuild() build {
 func (b build) String() string {
 	text := "cnmctl " + b.Version
 	if b.Commit != "" {
-		text += " (" + b.Commit[:min(12, len(b.Commit))]
+		text += " (" + shortCommit(b.Commit)
 		if b.Modified {
 			text += ", modified"
 		}
 		text += ")"
 	}
 	return text + "\n" + strings.Join([]string{b.Go, b.Platform, "Linux " + b.Kernel}, ", ")
+}
+
+// shortCommit is enough of a commit's hash, or all of what git describe says.
+func shortCommit(c string) string {
+	const hash, enough = 40, 12
+	if len(c) == hash {
+		return c[:enough]
+	}
+	return c
 }
 
 func showVersion(_ context.Context, s *session) error {

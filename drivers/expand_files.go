@@ -1,6 +1,7 @@
 package drivers
 
 import (
+	"cmp"
 	"maps"
 	"net/netip"
 	"slices"
@@ -100,20 +101,28 @@ func (h *hostLists) common(s *sandbox) string {
 // writeNames writes a line for each address of the network's endpoints that others on it
 // can reach.
 func (n *network) writeNames(b *strings.Builder) {
-	for _, a := range n.attached {
-		if !n.offers[a.Mark.Address].Isolated {
-			n.writeLines(b, a.Endpoint)
+	list := make([]*state.Endpoint, 0, len(n.attached)+len(n.away))
+	for i := range n.attached {
+		if a := &n.attached[i]; !n.offers[a.Mark.Address].Isolated {
+			list = append(list, &a.Endpoint)
 		}
 	}
 	if n.global {
-		for _, e := range n.away {
-			n.writeLines(b, e.Endpoint)
+		for i := range n.away {
+			list = append(list, &n.away[i].Endpoint)
 		}
+	}
+	// By address, which stays when a block gets another name.
+	slices.SortStableFunc(list, func(a, b *state.Endpoint) int {
+		return cmp.Or(a.IPv4.Addr().Compare(b.IPv4.Addr()), a.IPv6.Addr().Compare(b.IPv6.Addr()))
+	})
+	for _, e := range list {
+		n.writeLines(b, e)
 	}
 }
 
 // writeLines writes the endpoint's addresses with its names: name, name.network, aliases.
-func (n *network) writeLines(b *strings.Builder, e state.Endpoint) {
+func (n *network) writeLines(b *strings.Builder, e *state.Endpoint) {
 	for _, p := range []netip.Prefix{e.IPv4, e.IPv6} {
 		if !p.IsValid() {
 			continue
@@ -139,7 +148,7 @@ func ownLines(s *sandbox) string {
 	var b strings.Builder
 	for _, a := range s.attached {
 		if a.isolated() && !a.Implied {
-			a.network.writeLines(&b, a.Endpoint)
+			a.network.writeLines(&b, &a.Endpoint)
 		}
 	}
 	if s.Hostname != "" {

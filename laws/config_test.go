@@ -144,7 +144,7 @@ func (c *config) addBridge(t *rapid.T, i int) {
 	n.Body = append(n.Body, lines(t, "internal = true", "mtu = 1400", "interface_prefix = \"net\"")...)
 	options := lines(t, "icc = false", "masquerade = false", "hairpin = true", "isolation = false")
 	if maybe(t, "named") {
-		options = append(options, fmt.Sprintf("name = \"law-br%d\"", i))
+		options = append(options, fmt.Sprintf("name = \"br-law%d\"", i))
 	}
 	if maybe(t, "routed") {
 		options = append(options, "gateway_mode_ipv4 = \"routed\"")

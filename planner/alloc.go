@@ -38,7 +38,8 @@ func (a *Allocator) Networks(t *spec.Topology) hcl.Diagnostics {
 	diags = append(diags, a.allocateDevices(t.Stack, networks, held)...)
 	diags = append(diags, a.allocateSubnets(t, networks, held)...)
 	diags = append(diags, a.allocateVNIs(networks, held)...)
-	return append(diags, a.allocateGateways(networks, held)...)
+	diags = append(diags, a.allocateGateways(networks, held)...)
+	return append(diags, strangeSources(networks, held.Facts)...)
 }
 
 // Endpoints fills in addresses, MACs and names of interfaces, and makes sandboxes of the

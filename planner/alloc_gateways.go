@@ -17,7 +17,7 @@ func (a *Allocator) allocateGateways(networks []*spec.Network, held Held) hcl.Di
 	var diags hcl.Diagnostics
 	for _, n := range networks {
 		for i := range n.Subnets {
-			if s := &n.Subnets[i]; !s.Gateway.IsValid() && a.traits[n.Driver].Of(n.Network).Gateway && ownAddresses(n) {
+			if s := &n.Subnets[i]; !s.Gateway.IsValid() && a.traits[n.Driver].Of(n.Network).Gateway && ownAddresses(n) && !isolatedFrom(n, s.CIDR) {
 				at := n.At("subnet[" + strconv.Itoa(i) + "].range")
 				around := *s
 				if shares(a.traits[n.Driver], n) {
@@ -28,6 +28,15 @@ func (a *Allocator) allocateGateways(networks []*spec.Network, held Held) hcl.Di
 		}
 	}
 	return diags
+}
+
+// isolatedFrom reports that the host has no part in a subnet: it cannot be its gateway.
+func isolatedFrom(n *spec.Network, cidr netip.Prefix) bool {
+	mode := "gateway_mode_ipv4"
+	if cidr.Addr().Is6() {
+		mode = "gateway_mode_ipv6"
+	}
+	return option(n.Options, mode) == "isolated"
 }
 
 func chooseGateway(n *spec.Network, s *state.Subnet, p *plot, held []netip.Addr, at *hcl.Range) hcl.Diagnostics {

@@ -255,9 +255,6 @@ func adopts(n *spec.Network) bool { return string(n.Options["adopt"]) == "true" 
 
 // hostTakesPart reports that the host will have an address, and so a route, in the subnet.
 func hostTakesPart(n *spec.Network, cidr netip.Prefix) bool {
-	const isolated = `"isolated"`
-	if cidr.Addr().Is4() {
-		return string(n.Options["inhibit_ipv4"]) != "true" && string(n.Options["gateway_mode_ipv4"]) != isolated
-	}
-	return string(n.Options["gateway_mode_ipv6"]) != isolated
+	inhibited := cidr.Addr().Is4() && string(n.Options["inhibit_ipv4"]) == "true"
+	return !inhibited && !isolatedFrom(n, cidr)
 }

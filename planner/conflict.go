@@ -78,7 +78,17 @@ func (d *diff) adoption(n *node, want state.Adopted, foreign state.Foreign, take
 	}
 	var detail string
 	switch {
-	case taken && (want.Type == "" || foreign.Type == want.Type):
+	case taken && want.Type == "":
+		return nil
+	case taken && foreign.Type == want.Type && foreign.Down:
+		return &hcl.Diagnostic{
+			Severity: hcl.DiagWarning,
+			Summary:  "Adopted link is down",
+			Detail: fmt.Sprintf("%s, which %s adopts, is down, so nothing gets through. cnmctl never changes what it did not make: bring it up (ip link set dev %s up).",
+				sentence(n.key), asker(want.Asker), n.key.Name),
+			Subject: d.opts.at(want.Asker.Address),
+		}
+	case taken && foreign.Type == want.Type:
 		return nil
 	case n.live == nil && want.Type == "":
 		detail = fmt.Sprintf("%s is named by %s, but there is none. Create it first, or name one that exists.", sentence(n.key), asker(want.Asker))

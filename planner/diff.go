@@ -32,7 +32,7 @@ func Diff(live, want state.World, opts Options) (*Plan, hcl.Diagnostics) {
 	if diags := d.protected(plan); diags.HasErrors() {
 		return nil, diags
 	}
-	return plan, diags
+	return plan, append(diags, d.unmoved()...)
 }
 
 // classified decides what becomes of each object. What was to be renamed and has to be made
@@ -179,7 +179,9 @@ func (d *diff) classify() hcl.Diagnostics {
 	for _, n := range d.nodes {
 		if problem := d.conflict(n); problem != nil {
 			diags = append(diags, problem)
-			continue
+			if problem.Severity == hcl.DiagError {
+				continue
+			}
 		}
 		d.compare(n)
 	}

@@ -61,6 +61,8 @@ type Resource struct {
 	From state.Address `json:",omitempty"`
 	// Reason is a clause: "key [\"w3\"] is not in for_each".
 	Reason string `json:",omitempty"`
+	// Follows: all that changes is the names of other blocks that have moved.
+	Follows bool `json:",omitempty"`
 	// Drift: the record is as wanted, the kernel is not.
 	Drift bool `json:",omitempty"`
 	// Host is where the block is; "" for what all hosts share.
@@ -100,7 +102,7 @@ type Count struct{ Add, Change, Destroy, Forget, Move int }
 func (p *Plan) Count() Count {
 	var c Count
 	for _, r := range p.Resources {
-		if r.Address == "" {
+		if r.Address == "" || r.Follows {
 			continue
 		}
 		switch r.Action {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/cnmctl/cnmctl/state"
+	"github.com/hashicorp/hcl/v2"
 )
 
 // Predict is the world after the plan was carried out on the world before. What was
@@ -74,7 +75,7 @@ func Verify(live, want state.World, opts Options) []string {
 	var lines []string
 	for _, k := range slices.SortedFunc(maps.Keys(d.nodes), state.CompareKeys) {
 		n := d.nodes[k]
-		if problem := d.conflict(n); problem != nil {
+		if problem := d.conflict(n); problem != nil && problem.Severity == hcl.DiagError {
 			lines = append(lines, problem.Detail)
 			continue
 		}

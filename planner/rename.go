@@ -49,12 +49,14 @@ func findRenames(live, want state.World, current func(state.Address) state.Addre
 			continue
 		}
 		there := map[origin][]state.Object{}
+		several := r.severalAddresses(live)
+		plugged := pluggedInto(live)
 		for k, o := range live {
 			if k.Kind != kind {
 				continue
 			}
 			o = r.object(o)
-			if _, ok := want[o.Key()]; ok {
+			if _, ok := want[o.Key()]; ok || several[o.Key()] > 1 || plugged[k] {
 				continue
 			}
 			if at, ok := originOf(o, current(o.Owner().Address)); ok {
@@ -68,6 +70,33 @@ func findRenames(live, want state.World, current func(state.Address) state.Addre
 		}
 	}
 	return r
+}
+
+// severalAddresses counts the IPv4 addresses of links. With more than one, a link cannot
+// get another name and be as if it always had it: the kernel numbers the labels of the
+// others (eth0:2, inetdev_changename), and no message takes that back.
+func (r *renaming) severalAddresses(live state.World) map[state.Key]int {
+	count := map[state.Key]int{}
+	for _, o := range live {
+		if a, ok := o.(state.IPAddress); ok && a.Prefix.Addr().Is4() && a.Link != "lo" {
+			count[state.LinkKey(r.place(a.Place), a.Link)]++
+		}
+	}
+	return count
+}
+
+// pluggedInto are the namespaces that plugins know by their paths, which cannot be told of
+// another one.
+func pluggedInto(live state.World) map[state.Key]bool {
+	in := map[state.Key]bool{}
+	for _, o := range live {
+		if e, ok := o.(state.PluginEndpoint); ok {
+			if ns, named := e.In.Netns(); named {
+				in[state.NamespaceKey(ns)] = true
+			}
+		}
+	}
+	return in
 }
 
 func (r *renaming) add(from, to state.Key) {
@@ -201,6 +230,10 @@ func (r *renaming) linkObject(l state.Link) state.Link {
 	l.Peer.Place = r.place(l.Peer.Place)
 	l.Peer.Name = r.link(l.Peer.Place, l.Peer.Name)
 	l.Tunnel.Underlay = r.place(l.Tunnel.Underlay)
+	if l.Stacked() {
+		l.On.Lower.Place = r.place(l.On.Lower.Place)
+		l.On.Lower.Name = r.link(l.On.Lower.Place, l.On.Lower.Name)
+	}
 	return l
 }
 
@@ -330,4 +363,26 @@ func (d *diff) findPassing() {
 			n.passing = want.With(live)
 		}
 	}
+}
+
+// Settings are the settings that the plan changes, under the names that they have before
+// and after it: a snapshot of the kernel does not hold them.
+func (p *Plan) Settings() state.World {
+	back := &renaming{spaces: map[state.Place]state.Place{}, links: map[state.Key]string{}}
+	names := &renaming{spaces: map[state.Place]state.Place{}, links: map[state.Key]string{}}
+	for from, to := range p.renaming().spaces {
+		back.spaces[to] = from
+	}
+	for from, to := range p.renaming().links {
+		names.links[state.LinkKey(from.Place, to)] = from.Name
+	}
+	w := state.World{}
+	for _, op := range p.Ops {
+		for _, o := range append([]state.Object{op.Object()}, op.Along...) {
+			if s, ok := o.(state.Sysctl); ok {
+				w.Add(s, back.object(names.object(s)))
+			}
+		}
+	}
+	return w
 }

@@ -12,13 +12,15 @@ import (
 type RenderOptions struct {
 	// Color: with the escape sequences of a terminal.
 	Color bool
+	// Drift: the plan is shown for what differs, and nobody is about to carry it out.
+	Drift bool
 }
 
 // Render writes the plan as a Terraform user expects to read one: a block for each
 // resource with its attributes, below them the kernel objects that carry it, and at the
 // end the numbers.
 func Render(w io.Writer, p *Plan, opts RenderOptions) error {
-	out := &printer{Writer: bufio.NewWriterSize(w, 1<<16), plan: p, color: opts.Color}
+	out := &printer{Writer: bufio.NewWriterSize(w, 1<<16), plan: p, color: opts.Color, differs: opts.Drift}
 	if p.Empty() {
 		out.nothing()
 		return out.Flush()
@@ -45,6 +47,8 @@ type printer struct {
 	*bufio.Writer
 	plan  *Plan
 	color bool
+	// differs: what is shown is how things are, not what will be done.
+	differs bool
 	// shared counts the files that are written with a content, shown tells where the
 	// change from one content to another was shown. Contents have numbers, those that
 	// go numbers of their own.
@@ -142,7 +146,11 @@ func (out *printer) legend() {
 	for _, r := range out.plan.Resources {
 		used[r.Action] = true
 	}
-	out.put("Actions are indicated with the following symbols:\n")
+	if out.differs {
+		out.put("The symbols say what 'cnmctl apply' would do about it:\n")
+	} else {
+		out.put("Actions are indicated with the following symbols:\n")
+	}
 	for _, s := range []struct {
 		action ResourceAction
 		symbol string
@@ -160,7 +168,11 @@ func (out *printer) legend() {
 			out.put(s.text, "\n")
 		}
 	}
-	out.put("\ncnmctl will perform the following actions:\n\n")
+	if out.differs {
+		out.put("\nThis differs from the configuration:\n\n")
+	} else {
+		out.put("\ncnmctl will perform the following actions:\n\n")
+	}
 }
 
 // mostDrift is how many objects the note on drift names one by one.
@@ -187,16 +199,39 @@ func (out *printer) drift() {
 		verb := map[string]string{changedOutside: "has changed", deletedOutside: "has been deleted", addedOutside: "has been added"}
 		out.put("  # ", what, " ", verb[op.Reason], "\n")
 	}
-	out.put("\nThe plan below puts that right.\n\n")
+	if out.differs {
+		out.put("\n'cnmctl apply' puts that right.\n\n")
+	} else {
+		out.put("\nThe plan below puts that right.\n\n")
+	}
 }
 
 // summary counts: blocks as the user wrote them, then what carries them.
 func (out *printer) summary() {
 	c, k := out.plan.Count(), out.plan.Kernel()
+	if out.differs {
+		out.put(out.paint(bold, "Drift:"), " ", differing(c, ""), ".\n")
+		if k != (Count{}) {
+			out.put("In the kernel: ", differing(k, " objects"), ".\n")
+		}
+		return
+	}
 	out.put(out.paint(bold, "Plan:"), " ", counts(c, ""), ".\n")
 	if k != (Count{}) {
 		out.put("In the kernel: ", counts(k, " objects"), ".\n")
 	}
+}
+
+// differing is "3 missing, 1 different, 0 not wanted".
+func differing(c Count, what string) string {
+	text := strconv.Itoa(c.Add) + what + " missing, " + strconv.Itoa(c.Change) + " different, " + strconv.Itoa(c.Destroy) + " not wanted"
+	if c.Forget > 0 {
+		text += ", " + strconv.Itoa(c.Forget) + " to forget"
+	}
+	if c.Move > 0 {
+		text += ", " + strconv.Itoa(c.Move) + " moved"
+	}
+	return text
 }
 
 // counts is "3 to add, 1 to change, 0 to destroy".

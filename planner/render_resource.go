@@ -123,8 +123,21 @@ func (out *printer) heading(r *Resource) {
 		ForgetResource:  "will be forgotten, but not destroyed",
 		MoveResource:    "has moved to this address",
 	}[r.Action]
+	if out.differs {
+		fate = map[ResourceAction]string{
+			CreateResource:  "is missing",
+			UpdateResource:  "is different",
+			DeleteResource:  "is not wanted any more",
+			ReplaceResource: "is different, and has to be replaced",
+			ForgetResource:  "is not in the configuration, and is to be forgotten",
+			MoveResource:    "has moved to this address",
+		}[r.Action]
+	}
 	if r.Action == ReplaceResource && r.Reason == asRequested {
 		fate = "will be replaced, as requested"
+	}
+	if r.Follows {
+		fate = "follows a block that has moved"
 	}
 	if r.Action == MoveResource {
 		name, fate = string(r.From), "has moved to "+string(r.Address)

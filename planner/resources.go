@@ -171,7 +171,34 @@ func (d *diff) judge(r *Resource, b *block, ops []state.Op) {
 	default:
 		r.Action = UpdateResource
 		r.Drift = onlyDrift(r, ops)
+		r.Follows = d.onlyFollows(r, ops)
 	}
+}
+
+// onlyFollows reports that the block's record and claims change by nothing but the names
+// of blocks that have moved.
+func (d *diff) onlyFollows(r *Resource, ops []state.Op) bool {
+	if len(d.moved) == 0 {
+		return false
+	}
+	return !slices.ContainsFunc(r.Parts, func(p Part) bool {
+		op := ops[p.Op]
+		switch {
+		case op.Key.Place != state.Store || p.Along >= 0:
+			return true
+		case op.Key.Kind == state.KindClaim && op.Action == state.Delete:
+			return !d.wants(renameObject(op.Before, d.moved))
+		case op.Key.Kind == state.KindClaim:
+			return false // in the place of one that goes
+		}
+		return op.Action != state.Update || !state.Compare(op.After, renameObject(op.Before, d.moved)).Same()
+	})
+}
+
+// wants reports that an object is wanted as it is.
+func (d *diff) wants(o state.Object) bool {
+	n := d.nodes[o.Key()]
+	return n != nil && n.want != nil && state.Compare(n.want, o).Same()
 }
 
 // onlyDrift reports that all ops of the block put right what somebody else has changed.

@@ -36,24 +36,27 @@ type Saved struct {
 	Inputs string
 	// Store is the store that the plan is for: its type and settings.
 	Store map[string]string
+	// Identities tell what the plan takes away from what may come under the same key.
+	Identities map[state.Key]string
 }
 
 // savedFile is the file's content.
 type savedFile struct {
-	FormatVersion string            `json:"format_version"`
-	Version       string            `json:"cnmctl_version"`
-	Stack         string            `json:"stack"`
-	Inputs        string            `json:"inputs,omitempty"`
-	Store         map[string]string `json:"store,omitempty"`
-	Destroy       bool              `json:"destroy,omitempty"`
-	Host          string            `json:"host,omitempty"`
-	Others        []OtherHost       `json:"others,omitempty"`
-	Texts         []string          `json:"texts,omitempty"`
-	Ops           []savedOp         `json:"ops"`
-	Waves         []int             `json:"waves"`
-	Resources     []Resource        `json:"resources"`
-	Outputs       []OutputChange    `json:"outputs,omitempty"`
-	Spaces        []Space           `json:"namespaces,omitempty"`
+	FormatVersion string               `json:"format_version"`
+	Version       string               `json:"cnmctl_version"`
+	Stack         string               `json:"stack"`
+	Inputs        string               `json:"inputs,omitempty"`
+	Store         map[string]string    `json:"store,omitempty"`
+	Destroy       bool                 `json:"destroy,omitempty"`
+	Host          string               `json:"host,omitempty"`
+	Others        []OtherHost          `json:"others,omitempty"`
+	Texts         []string             `json:"texts,omitempty"`
+	Ops           []savedOp            `json:"ops"`
+	Waves         []int                `json:"waves"`
+	Resources     []Resource           `json:"resources"`
+	Outputs       []OutputChange       `json:"outputs,omitempty"`
+	Identities    map[state.Key]string `json:"identities,omitempty"`
+	Spaces        []Space              `json:"namespaces,omitempty"`
 }
 
 type savedOp struct {
@@ -91,7 +94,7 @@ type savedText struct {
 func Encode(w io.Writer, s Saved) error {
 	file := savedFile{
 		FormatVersion: savedFormat, Version: s.Version, Stack: s.Stack, Inputs: s.Inputs, Store: s.Store, Destroy: s.Destroy,
-		Host: s.Host, Others: s.Others, Waves: s.Waves, Resources: s.Resources, Outputs: s.Outputs, Spaces: s.Spaces, Ops: make([]savedOp, len(s.Ops)),
+		Host: s.Host, Others: s.Others, Waves: s.Waves, Resources: s.Resources, Outputs: s.Outputs, Identities: s.Identities, Spaces: s.Spaces, Ops: make([]savedOp, len(s.Ops)),
 	}
 	table := texts{index: map[string]int{}}
 	for i, op := range s.Ops {
@@ -205,7 +208,7 @@ func decode(r io.Reader, version string) (Saved, error) {
 	if err != nil {
 		return Saved{}, err
 	}
-	return Saved{Plan: plan, Version: file.Version, Inputs: file.Inputs, Store: file.Store}, nil
+	return Saved{Plan: plan, Version: file.Version, Inputs: file.Inputs, Store: file.Store, Identities: file.Identities}, nil
 }
 
 // damage says what is wrong with a file that cannot be read.

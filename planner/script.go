@@ -148,6 +148,7 @@ func (s *script) namespace(op state.Op, n state.Namespace) {
 	switch op.Action {
 	case state.Create:
 		s.line("ip netns add %s", name)
+		s.line("ip netns exec %s sysctl -qw net.ipv4.ip_forward=0", name)
 		s.line("ip -n %s link set dev lo up%s", name, marks(n.Mark))
 	case state.Update:
 		s.line("ip -n %s link set dev lo up%s", name, marks(n.Mark))
@@ -211,18 +212,13 @@ func (s *script) address(op state.Op, a state.IPAddress) {
 	if a.Prefix.Addr().Is6() {
 		where += " nodad"
 	}
-	if a.Loan {
-		where += " proto " + strconv.Itoa(int(loanProtocol(a.Mark)))
+	if a.Loan && a.Mark != (state.Owner{}) {
+		// On a link that is not ours the protocol is the mark. iproute2 knows it since 6.3.
+		proto := " proto " + strconv.Itoa(int(state.Protocol(a.Mark.Stack)))
+		s.line("%sreplace %s%s 2>/dev/null || %[1]sreplace %[2]s", command, where, proto)
+		return
 	}
 	s.line("%sreplace %s", command, where)
-}
-
-// loanProtocol marks what is on a foreign link, 0 what is forgotten.
-func loanProtocol(o state.Owner) uint8 {
-	if o == (state.Owner{}) {
-		return 0
-	}
-	return state.Protocol(o.Stack)
 }
 
 func (s *script) route(op state.Op, r state.Route) {
@@ -295,7 +291,7 @@ func (s *script) sysctl(op state.Op, c state.Sysctl) {
 	if c.Link != "" {
 		fresh = strings.Replace(fresh, "/"+c.Link+"/", "/default/", 1)
 	}
-	s.line(`%s%s"$(unshare -n sysctl -n %s)"`, set, shell(c.Path+"="), shell(fresh))
+	s.line(`%s%s"$(unshare -n sh -c 'sysctl -qw net.ipv4.ip_forward=0; sysctl -n "$1"' - %s)"`, set, shell(c.Path+"="), shell(fresh))
 }
 
 func (s *script) ruleset(op state.Op, r state.Ruleset) {

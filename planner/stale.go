@@ -2,6 +2,8 @@ package planner
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/cnmctl/cnmctl/state"
 )
@@ -234,4 +236,31 @@ func atItsTurn(then, now state.Object, replaced map[state.Key]bool) state.Object
 	}
 	port.Master, port.Hairpin, port.Isolated = "", false, false
 	return port
+}
+
+// IdentitiesOf are, of the identities that objects have, those of what the plan takes away.
+func IdentitiesOf(p *Plan, all map[state.Key]string) map[state.Key]string {
+	taken := map[state.Key]string{}
+	for _, op := range p.Ops {
+		if op.Action != state.Delete {
+			continue
+		}
+		for _, o := range append([]state.Object{op.Before}, op.Along...) {
+			if id, ok := all[o.Key()]; ok && id != "" {
+				taken[o.Key()] = id
+			}
+		}
+	}
+	return taken
+}
+
+// CheckIdentities returns a *StaleError when something that the plan takes away was made
+// anew since, as it was: a replacement that was asked for has been done already.
+func CheckIdentities(then, now map[state.Key]string) error {
+	for _, k := range slices.SortedFunc(maps.Keys(then), state.CompareKeys) {
+		if id := now[k]; id != "" && id != then[k] {
+			return &StaleError{Key: k, What: "was made anew since"}
+		}
+	}
+	return nil
 }

@@ -39,3 +39,22 @@ func (c *Config) Eval(text string) (v cty.Value, sensitive bool, diags hcl.Diagn
 	}
 	return v, sensitive, nil
 }
+
+// Unfinished reports that an expression goes on in another line: a bracket is open, or a
+// heredoc has no end.
+func Unfinished(text string) bool {
+	tokens, _ := hclsyntax.LexExpression([]byte(text), "", hcl.InitialPos)
+	open := 0
+	for _, t := range tokens {
+		switch t.Type {
+		case hclsyntax.TokenOBrace, hclsyntax.TokenOBrack, hclsyntax.TokenOParen, hclsyntax.TokenOHeredoc:
+			open++
+		case hclsyntax.TokenCBrace, hclsyntax.TokenCBrack, hclsyntax.TokenCParen, hclsyntax.TokenCHeredoc:
+			open--
+		}
+		if open < 0 {
+			return false // no line to come can mend that
+		}
+	}
+	return open > 0
+}

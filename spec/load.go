@@ -91,13 +91,32 @@ func SourceFiles(dir string) ([]string, error) {
 	return files, nil
 }
 
+// FormattableFiles lists the files in a folder that have a canonical form: those of the
+// configuration, and files of variables.
+func FormattableFiles(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var files []string
+	for _, e := range entries {
+		name := e.Name()
+		if !e.IsDir() && !isHidden(name) && (strings.HasSuffix(name, ".hcl") || strings.HasSuffix(name, ".vars")) {
+			files = append(files, filepath.Join(dir, name))
+		}
+	}
+	return files, nil
+}
+
 // isSource reports that a file belongs to the configuration: *.hcl and *.hcl.json, except
 // hidden files and what editors leave behind.
 func isSource(name string) bool {
-	if strings.HasPrefix(name, ".") || strings.HasSuffix(name, "~") || strings.HasPrefix(name, "#") {
-		return false
-	}
-	return strings.HasSuffix(name, ".hcl") || strings.HasSuffix(name, ".hcl.json")
+	return !isHidden(name) && (strings.HasSuffix(name, ".hcl") || strings.HasSuffix(name, ".hcl.json"))
+}
+
+// isHidden reports that a file is hidden, or what an editor left behind.
+func isHidden(name string) bool {
+	return strings.HasPrefix(name, ".") || strings.HasSuffix(name, "~") || strings.HasPrefix(name, "#")
 }
 
 // parse reads one file in the syntax that its name says.

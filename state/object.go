@@ -166,6 +166,8 @@ type Foreign struct {
 	// Barred says why a sandbox cannot be in K, a namespace that one is to be in: there is
 	// none, or it is one that cnmctl must not go about like this. "" when it can.
 	Barred string
+	// Down: K is a link that is down.
+	Down bool `json:",omitempty"`
 }
 
 // Key, Owner, Needs, Inside and Attrs make Foreign an Object that manages nothing.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -48,6 +49,19 @@ func openConn(buffers *sync.Pool) (*conn, error) {
 	// Without this one the attributes of a dump request are ignored (since Linux 4.20).
 	_ = unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_GET_STRICT_CHK, 1)
 	return &conn{fd: fd, buffers: buffers}, nil
+}
+
+// cookie is the number of the socket's namespace, which no other namespace had or will
+// have; "" where the kernel does not tell (before 5.14).
+func (c *conn) cookie() string {
+	if c == nil || c.fd < 0 {
+		return ""
+	}
+	n, err := unix.GetsockoptUint64(c.fd, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE)
+	if err != nil {
+		return ""
+	}
+	return strconv.FormatUint(n, 10)
 }
 
 func (c *conn) close() {

@@ -99,6 +99,9 @@ func (k *Kernel) makeNamespace(n state.Namespace) (*conn, uint64, error) {
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		return nil, 0, os.NewSyscallError("unshare", err)
 	}
+	if err := forwardNothing(); err != nil {
+		return nil, 0, err
+	}
 	c, err := openConn(k.buffers)
 	if err != nil {
 		return nil, 0, err
@@ -109,6 +112,18 @@ func (k *Kernel) makeNamespace(n state.Namespace) (*conn, uint64, error) {
 		return nil, 0, err
 	}
 	return c, ino, nil
+}
+
+// forwardNothing has the namespace of the calling thread, a new one, forward no IPv4. Such
+// a namespace begins with the settings of the first one (net.core.devconf_inherit_init_net),
+// so on a host that routes it would be a router that nobody asked for. IPv6 begins with the
+// kernel's own defaults.
+func forwardNothing() error {
+	const path = "net/ipv4/ip_forward"
+	if value, err := readSysctl(path); err != nil || value == "0" {
+		return err
+	}
+	return writeSysctl(path, "0")
 }
 
 // nameNamespace marks the namespace of the calling thread and mounts it on its name.

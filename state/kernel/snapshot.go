@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
+	"strconv"
 	"sync/atomic"
 
 	"github.com/cnmctl/cnmctl/state"
@@ -40,6 +41,9 @@ type Live struct {
 	// bridge, bond or the like, with its name.
 	Down  map[string]bool
 	Ports map[string]string
+	// Identities tell namespaces and links of the stack from others that have or had their
+	// keys, by numbers that the kernel gives once.
+	Identities map[state.Key]string
 	// VNIs are the numbers of tunnels that are not the stack's, here and in the namespaces
 	// that have a name.
 	VNIs map[uint32]bool
@@ -71,7 +75,7 @@ func (k *Kernel) Snapshot(ctx context.Context) (*Live, error) {
 	live := &Live{
 		World: make(state.World, 16*len(names)), HostAddresses: map[netip.Addr]string{},
 		Links: map[string]bool{}, MTUs: map[string]int{}, VNIs: map[uint32]bool{},
-		Down: map[string]bool{}, Ports: map[string]string{},
+		Down: map[string]bool{}, Ports: map[string]string{}, Identities: map[state.Key]string{},
 	}
 	k.strangers.reset()
 	host := &reading{place: state.Host, nsid: -1, conn: k.places[state.Host].conn}
@@ -140,14 +144,21 @@ func (k *Kernel) gather(ctx context.Context, live *Live, host *reading, spaces [
 	k.keepOnly(spaces)
 	for _, r := range append(spaces, host) {
 		index := make(map[string]int32, len(r.on.links))
+		space := r.conn.cookie()
 		for i := range r.on.links {
 			l := &r.on.links[i]
 			index[l.name] = l.index
-			if r.place != state.Host && l.index == loopbackIndex {
+			if ns, ok := r.place.Netns(); ok && l.index == loopbackIndex {
+				if !r.on.lent {
+					live.Identities[state.NamespaceKey(ns)] = space
+				}
 				continue // its mark is the namespace's, or it is none of our business
 			}
 			o := l.object(r.place, &r.on, k.stack)
 			if mine, ok := o.(state.Link); ok {
+				if space != "" {
+					live.Identities[mine.Key()] = space + "/" + strconv.Itoa(int(l.index))
+				}
 				o = withPeer(mine, peers[end{r, l.index}])
 			}
 			live.World.Add(o)

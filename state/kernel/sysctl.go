@@ -190,6 +190,9 @@ func (k *Kernel) defaultSysctl(s state.Sysctl) (value string, err error) {
 		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 			return os.NewSyscallError("unshare", err)
 		}
+		if err := forwardNothing(); err != nil {
+			return err
+		}
 		for _, path := range paths {
 			if value, err = readSysctl(path); err == nil {
 				break
