@@ -66,7 +66,7 @@ func test(args []string) (int, error) {
 	if err := cmd.Start(); err != nil {
 		return 1, err
 	}
-	r := run{output: map[string][]string{}}
+	r := run{output: map[string][]string{}, inside: map[string]bool{}}
 	lines := bufio.NewScanner(out)
 	lines.Buffer(nil, 16<<20)
 	for lines.Scan() {
