@@ -53,7 +53,7 @@ var (
 	// sideEffect is what changes on a thing because another one does: a bridge's carrier
 	// with its ports, a port's root with its bridge's address, a secondary address with
 	// the primary one.
-	sideEffect = regexp.MustCompile(`<[A-Z_,0-9]*>|state \w+|(bridge_id|designated_bridge|designated_root|promiscuity|allmulti|qdisc) \S+|secondary `)
+	sideEffect = regexp.MustCompile(`<[A-Z_,0-9]*>|state \w+|(bridge_id|designated_bridge|designated_root|promiscuity|allmulti|qdisc|link-netns) \S+|secondary `)
 )
 
 // addThing reads a line of ip(8).

@@ -38,8 +38,9 @@ func findRenames(live, want state.World, current func(state.Address) state.Addre
 	r := &renaming{spaces: map[state.Place]state.Place{}, links: map[state.Key]string{}}
 	for _, kind := range []state.Kind{state.KindNamespace, state.KindLink} {
 		wanted := map[origin][]state.Object{}
+		taken := r.linkNames(live)
 		for k, o := range want {
-			if k.Kind == kind && vacant(live, k) && !not(k, o.Owner().Address) {
+			if k.Kind == kind && vacant(live, k) && !taken[k] && !not(k, o.Owner().Address) {
 				if at, ok := originOf(o, o.Owner().Address); ok {
 					wanted[at] = append(wanted[at], o)
 				}
@@ -70,6 +71,17 @@ func findRenames(live, want state.World, current func(state.Address) state.Addre
 		}
 	}
 	return r
+}
+
+// linkNames are the names that links have, in places under their new names.
+func (r *renaming) linkNames(live state.World) map[state.Key]bool {
+	names := map[state.Key]bool{}
+	for k, o := range live {
+		if k.Kind == state.KindLink {
+			names[r.object(o).Key()] = true
+		}
+	}
+	return names
 }
 
 // severalAddresses counts the IPv4 addresses of links. With more than one, a link cannot
