@@ -33,11 +33,21 @@ func (s *Store) Latest(ctx context.Context) (state.News, error) {
 // server it is connected to, and that one only sends what is new: a thousand hosts that
 // wait cost the leader nothing.
 func (s *Store) Await(ctx context.Context, known state.Revision) (state.News, error) {
-	for index := known.Index; ; {
+	index := known.Index
+	if s.estranged.Swap(false) {
+		index = 0
+	}
+	for {
 		opts := (&api.QueryOptions{AllowStale: true, WaitIndex: index, WaitTime: blockFor}).WithContext(ctx)
 		now, seen, err := s.readRevision(ctx, opts)
-		if err != nil || now.Revision != known {
+		if err != nil {
+			// Who answers next may be a Consul that has lost its data. It counts from the
+			// beginning, and would have us wait until it gets where the last one was.
+			s.estranged.Store(true)
 			return now, err
+		}
+		if now.Revision != known {
+			return now, nil
 		}
 		if seen < index {
 			seen = 0 // the index went back: Consul was restored

@@ -2,6 +2,7 @@ package consul_test
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -154,4 +155,27 @@ func TestAttendance(t *testing.T) {
 		t.Error(err)
 	}
 	attended()
+}
+
+// Whoever waited while Consul went hears of one that has come back with nothing, although it
+// counts from the beginning.
+func TestAwaitAfterLoss(t *testing.T) {
+	t.Parallel()
+	server := consultest.Start(t, consultest.Options{})
+	store, writer := open(t, server.HTTP), open(t, server.HTTP)
+	for i := range 60 { // far more than a Consul counts when it starts
+		mustApply(t, writer, creates(network(fmt.Sprint("n", i))))
+	}
+	known, err := store.Latest(t.Context())
+	check(t, err)
+	server.Kill()
+	if _, err := store.Await(t.Context(), known.Revision); err == nil {
+		t.Error("waiting for a Consul that is gone went well")
+	}
+	check(t, server.Lose())
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if now, err := store.Await(ctx, known.Revision); err != nil || now.Revision != (state.Revision{}) {
+		t.Errorf("heard %+v, %v", now.Revision, err)
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cnmctl/cnmctl/state"
@@ -63,6 +64,8 @@ type Store struct {
 	held *hold
 	// batch is how much Consul takes in one transaction.
 	batch limits
+	// estranged: Consul could not be asked for changes the last time.
+	estranged atomic.Bool
 }
 
 var (
