@@ -13,7 +13,7 @@
 // Where the kernel has it, the script runs here, and always in the machine. A Go test says
 // the same with
 //
-//	kerneltest.Elsewhere(t, k.Probe(t.Context(), []state.Feature{state.FeatureVRF}))
+//	kerneltest.Elsewhere(t, k.Probe(t.Context(), []state.Feature{state.FeatureVLAN}))
 //
 // and belongs to a package that suites_test.go names. A test that runs on neither side fails
 // `make test`: what was skipped here has to have passed there (see tools/gotest).

@@ -99,12 +99,16 @@ func (k *Kernel) makeNamespace(n state.Namespace) (*conn, uint64, error) {
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		return nil, 0, os.NewSyscallError("unshare", err)
 	}
-	if err := forwardNothing(); err != nil {
-		return nil, 0, err
-	}
 	c, err := openConn(k.buffers)
 	if err != nil {
 		return nil, 0, err
+	}
+	// To look into /proc/sys costs more than to ask, now and again when the namespace dies.
+	if on, err := c.forwards(); err != nil || on {
+		if err := forwardNothing(); err != nil {
+			c.close()
+			return nil, 0, err
+		}
 	}
 	ino, err := k.nameNamespace(c, n)
 	if err != nil {
@@ -124,6 +128,32 @@ func forwardNothing() error {
 		return err
 	}
 	return writeSysctl(path, "0")
+}
+
+// Attributes of linux/netconf.h.
+const (
+	netconfIfindex    = 1 // NETCONFA_IFINDEX
+	netconfForwarding = 2 // NETCONFA_FORWARDING
+)
+
+// forwards reports that the socket's namespace forwards IPv4 (RTM_GETNETCONF, see
+// inet_netconf_get_devconf of net/ipv4/devinet.c).
+func (c *conn) forwards() (on bool, err error) {
+	m := &message{}
+	m.begin(unix.RTM_GETNETCONF, 0, []byte{unix.AF_INET, 0, 0, 0}) // struct netconfmsg, aligned
+	m.u32(netconfIfindex, ^uint32(0))                              // NETCONFA_IFINDEX_ALL
+	m.end()
+	err = c.get(m, func(body []byte) {
+		if len(body) < 4 {
+			return
+		}
+		attrs(body[4:], func(typ uint16, data []byte) {
+			if typ == netconfForwarding {
+				on = number(data) != 0
+			}
+		})
+	})
+	return on, err
 }
 
 // nameNamespace marks the namespace of the calling thread and mounts it on its name.

@@ -178,3 +178,13 @@ func TestThreadsComeHome(t *testing.T) {
 		}
 	}
 }
+
+func TestForwards(t *testing.T) {
+	b := newBench(t)
+	for value, want := range map[string]bool{"1": true, "0": false} {
+		b.Sh("sysctl -qw net.ipv4.ip_forward=" + value)
+		if on, err := b.k.places[state.Host].conn.forwards(); err != nil || on != want {
+			t.Errorf("ip_forward=%s: forwards %t, %v", value, on, err)
+		}
+	}
+}
