@@ -140,7 +140,7 @@ func (d *diff) unknownReplacements() hcl.Diagnostics {
 // addresses are all blocks that own something, live or wanted.
 func (d *diff) addresses() map[state.Address]bool {
 	known := map[state.Address]bool{}
-	for _, n := range d.nodes {
+	for _, n := range d.all {
 		for _, o := range []state.Object{n.live, n.want} {
 			if o != nil && o.Owner().Address != "" {
 				known[o.Owner().Address] = true

@@ -23,7 +23,7 @@ func Diff(live, want state.World, opts Options) (*Plan, hcl.Diagnostics) {
 	d.explain()
 	plan := &Plan{Stack: opts.Stack, Destroy: opts.Destroy}
 	plan.Ops = d.ops()
-	plan.Spaces = d.spaces(plan.Ops)
+	plan.Spaces = d.spaces()
 	if err := plan.order(d); err != nil {
 		return nil, hcl.Diagnostics{{Severity: hcl.DiagError, Summary: "No order", Detail: capital(err.Error())}}
 	}
@@ -51,6 +51,19 @@ func classified(live, want state.World, opts Options) (*diff, hcl.Diagnostics) {
 			return d, diags
 		}
 	}
+}
+
+// bare reports that nothing in the live world can be taken along, damaged, renamed or drift:
+// there is nothing but what others made and settings as they were found.
+func bare(live state.World) bool {
+	for _, o := range live {
+		switch o.(type) {
+		case state.Foreign, state.Sysctl:
+		default:
+			return false
+		}
+	}
+	return true
 }
 
 // node is one key of the two worlds and what becomes of it.
@@ -97,13 +110,17 @@ func (n *node) owner() state.Address {
 type diff struct {
 	opts  Options
 	nodes map[state.Key]*node
+	// all are the same nodes, in no order: going through them is what Diff does most.
+	all []*node
 	// blocks are those that change, by address.
 	blocks map[state.Address]*block
 	// changes are the nodes that change, in the order of their ops.
 	changes []*node
+	// doers are the nodes that the ops are for, in the order of the ops.
+	doers []*node
 	// moved tells the new address of a moved block, forced the blocks to make anew.
 	moved map[state.Address]state.Address
-	// fresh: nothing is there yet, so nothing can be taken along, damaged or drift.
+	// fresh: nothing is there yet, see bare.
 	fresh  bool
 	forced func(state.Address) bool
 	forgot func(state.Address) bool
@@ -126,7 +143,7 @@ type diff struct {
 func newDiff(live, want state.World, opts Options) *diff {
 	d := &diff{
 		opts:   opts,
-		fresh:  len(live) == 0,
+		fresh:  bare(live),
 		nodes:  make(map[state.Key]*node, max(len(live), len(want))),
 		moved:  movedTo(live, opts.Moves),
 		shaken: map[*node][]*node{},
@@ -138,7 +155,8 @@ func newDiff(live, want state.World, opts Options) *diff {
 
 // fill makes a node for each key of the two worlds.
 func (d *diff) fill(live, want state.World) {
-	store := make([]node, 0, max(len(live), len(want)))
+	store := make([]node, 0, len(want))
+	d.all = make([]*node, 0, max(len(live), len(want)))
 	for k, o := range want {
 		if r, ok := o.(state.Route); ok && yields(r, live[k]) {
 			d.yielded = append(d.yielded, r)
@@ -146,14 +164,19 @@ func (d *diff) fill(live, want state.World) {
 		}
 		if o = heir(o, want, live); wanted(o, live[k]) {
 			store = append(store, node{key: k, want: o, live: live[k], was: d.was[k], opTaking: -1, opMaking: -1, opUpdating: -1})
-			d.nodes[k] = &store[len(store)-1]
+			d.note(&store[len(store)-1])
 		}
 	}
 	for k, o := range live {
 		if _, ok := d.nodes[k]; !ok {
-			d.nodes[k] = &node{key: k, live: o, opTaking: -1, opMaking: -1, opUpdating: -1}
+			d.note(&node{key: k, live: o, opTaking: -1, opMaking: -1, opUpdating: -1})
 		}
 	}
+}
+
+func (d *diff) note(n *node) {
+	d.nodes[n.key] = n
+	d.all = append(d.all, n)
 }
 
 // wanted reports that an object of the wanted world can be wanted. In a rollback the
@@ -176,7 +199,7 @@ func yields(r state.Route, live state.Object) bool {
 func (d *diff) classify() hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	diags = append(diags, d.unknownReplacements()...)
-	for _, n := range d.nodes {
+	for _, n := range d.all {
 		if problem := d.conflict(n); problem != nil {
 			diags = append(diags, problem)
 			if problem.Severity == hcl.DiagError {
@@ -242,27 +265,28 @@ func (n *node) update(after state.Object) {
 // and with each op what goes or comes with it.
 func (d *diff) ops() []state.Op {
 	ops := make([]state.Op, 0, len(d.changes))
+	d.doers = make([]*node, 0, len(d.changes))
+	add := func(n *node, op state.Op) int {
+		ops, d.doers = append(ops, op), append(d.doers, n)
+		return len(ops) - 1
+	}
 	for _, n := range d.changes {
 		if n.dead && n.taker == n {
-			n.opTaking = len(ops)
-			ops = append(ops, state.Op{Action: state.Delete, Key: n.key, Before: n.live, Replaces: n.made, Reason: n.reason, Delta: n.delta})
+			n.opTaking = add(n, state.Op{Action: state.Delete, Key: n.key, Before: n.live, Replaces: n.made, Reason: n.reason, Delta: n.delta})
 		}
 		if n.made && n.maker == n {
-			n.opMaking = len(ops)
-			ops = append(ops, state.Op{Action: state.Create, Key: n.key, After: n.want, Replaces: n.dead, Reason: n.reason, Delta: n.delta})
+			n.opMaking = add(n, state.Op{Action: state.Create, Key: n.key, After: n.want, Replaces: n.dead, Reason: n.reason, Delta: n.delta})
 		}
 		if n.was != nil {
-			n.opRenaming = len(ops)
-			ops = append(ops, renameOp(n))
+			n.opRenaming = add(n, renameOp(n))
 		}
 		before := n.live
 		if n.passing != nil {
-			n.opPassing, before = len(ops), n.passing
-			ops = append(ops, state.Op{Action: state.Update, Key: n.key, Before: n.live, After: n.passing})
+			n.opPassing = add(n, state.Op{Action: state.Update, Key: n.key, Before: n.live, After: n.passing})
+			before = n.passing
 		}
 		if n.updated {
-			n.opUpdating = len(ops)
-			ops = append(ops, state.Op{Action: state.Update, Key: n.key, Before: before, After: n.after, Delta: n.delta, Reason: n.reason})
+			n.opUpdating = add(n, state.Op{Action: state.Update, Key: n.key, Before: before, After: n.after, Delta: n.delta, Reason: n.reason})
 		}
 	}
 	for _, n := range d.changes {

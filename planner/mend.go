@@ -15,13 +15,13 @@ func (d *diff) mend() {
 		return
 	}
 	var ports []*node
-	for _, n := range d.nodes {
+	for _, n := range d.all {
 		if n.dead {
 			d.mendAddresses()
 			break
 		}
 	}
-	for _, n := range d.nodes {
+	for _, n := range d.all {
 		if l, ok := n.live.(state.Link); ok && l.Master != "" && !n.dead && n.want != nil {
 			ports = append(ports, n)
 		}
@@ -36,17 +36,17 @@ func (d *diff) mend() {
 // of the family, the permanent ones too (neigh_changeaddr, addrconf_ifdown).
 func (d *diff) mendNeighbors() {
 	forgetful := map[state.Key]bool{}
-	for k, n := range d.nodes {
-		if k.Kind == state.KindLink && n.updated && slices.ContainsFunc(n.delta.Fields, func(f state.Field) bool {
+	for _, n := range d.all {
+		if n.key.Kind == state.KindLink && n.updated && slices.ContainsFunc(n.delta.Fields, func(f state.Field) bool {
 			return f.Name == "mac" || f.Name == "no_ipv6" || f.Name == "up"
 		}) {
-			forgetful[k] = true
+			forgetful[n.key] = true
 		}
 	}
 	if len(forgetful) == 0 {
 		return
 	}
-	for _, n := range d.nodes {
+	for _, n := range d.all {
 		o, ok := n.want.(state.Neighbor)
 		if on := state.LinkKey(o.Place, o.Link); ok && forgetful[on] && n.live != nil && !n.dead && !n.made && !n.updated {
 			n.reason = "because " + on.String() + " changes"
@@ -97,7 +97,7 @@ func (d *diff) mendAddresses() {
 	if len(links) == 0 {
 		return
 	}
-	for _, n := range d.nodes {
+	for _, n := range d.all {
 		switch o := keeper(n).(type) {
 		case state.IPAddress:
 			if l := links[onLink{o.Place, o.Link, o.Prefix.Addr().Is6()}]; l != nil && n.live != nil && !n.dead {
@@ -131,7 +131,7 @@ func keeper(n *node) state.Object {
 // losingAddresses finds the links that stay and lose an address.
 func (d *diff) losingAddresses() map[onLink]*addresses {
 	links := map[onLink]*addresses{}
-	for _, n := range d.nodes {
+	for _, n := range d.all {
 		a, ok := n.live.(state.IPAddress)
 		if !ok || !n.dead {
 			continue

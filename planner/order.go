@@ -122,20 +122,20 @@ func (g *graph) places(n *node) {
 	}
 	if v := n.setting(); v >= 0 && n.want != nil {
 		if s := step(n.want); s >= 0 {
-			g.turn(v, s, string(n.key.Place), stepsIn[:], false)
+			g.turn(v, s, &g.spot(n.key.Place).in, false)
 		}
 		g.linkSettings(n, v)
 	}
 	if n.dead && n.taker == n {
 		if s := step(n.live); s >= 0 {
-			g.turn(n.taking(), s, string(n.key.Place), stepsOut[:], true)
+			g.turn(n.taking(), s, &g.spot(n.key.Place).out, true)
 		}
 	}
 }
 
 // turn has the op wait for the step before it and open the gate behind its own. Links
 // wait for nothing but sysctls, and addresses not for links: they need only their own.
-func (g *graph) turn(v int32, s int, place string, names []string, backwards bool) {
+func (g *graph) turn(v int32, s int, gates *[steps]int32, backwards bool) {
 	link := func(a, b int32) {
 		if backwards {
 			a, b = b, a
@@ -147,19 +147,20 @@ func (g *graph) turn(v int32, s int, place string, names []string, backwards boo
 		if s <= 2 {
 			before = 0
 		}
-		link(g.stepGate(before, place, names, backwards), v)
+		link(g.stepGate(before, gates, backwards), v)
 	}
-	link(v, g.stepGate(s, place, names, backwards))
+	link(v, g.stepGate(s, gates, backwards))
 }
 
 // stepGate is the gate behind a step; it waits for the gate of the step before.
-func (g *graph) stepGate(s int, place string, names []string, backwards bool) int32 {
-	if v, ok := g.gates[gate{names[s], place}]; ok {
-		return v
+func (g *graph) stepGate(s int, gates *[steps]int32, backwards bool) int32 {
+	if gates[s] != 0 {
+		return gates[s]
 	}
-	v := g.gate(names[s], place)
+	v := g.newGate()
+	gates[s] = v
 	if s >= 3 {
-		before := g.stepGate(s-1, place, names, backwards)
+		before := g.stepGate(s-1, gates, backwards)
 		if backwards {
 			g.edge(v, before)
 		} else {
@@ -175,10 +176,10 @@ func (g *graph) linkSettings(n *node, v int32) {
 	switch o := n.want.(type) {
 	case state.Sysctl:
 		if o.Link != "" {
-			g.edge(v, g.gate("sysctls of link", string(o.Place)+" "+o.Link))
+			g.edge(v, g.gate(gate{"sysctls of link", o.Place, o.Link}))
 		}
 	case state.IPAddress:
-		g.edge(g.gate("sysctls of link", string(o.Place)+" "+o.Link), v)
+		g.edge(g.gate(gate{"sysctls of link", o.Place, o.Link}), v)
 	}
 }
 
@@ -198,7 +199,7 @@ func (g *graph) store(n *node) {
 		}
 	case state.KindNetwork, state.KindSandbox, state.KindEndpoint, state.KindHost:
 		g.edge(g.ownMade(own), n.setting())
-		g.prefer(publish, g.gate("all made", ""), n.setting())
+		g.prefer(publish, g.gate(allMade), n.setting())
 		// A moved record is written under its new address before the old one goes.
 		if n.dead && own.address == n.owner() {
 			g.edge(n.taking(), g.blockGate(withdrawn, own))
@@ -223,13 +224,16 @@ func (g *graph) store(n *node) {
 	}
 }
 
+// allMade names the gate behind all that is made.
+var allMade = gate{what: "all made"}
+
 // ownMade is the gate behind all that is made for one block; it is one of those before the
 // gate behind all that is made at all.
 func (g *graph) ownMade(own *block) int32 {
-	n := len(g.after)
+	n := len(g.waits)
 	v := g.blockGate(made, own)
 	if int(v) == n {
-		g.edge(v, g.gate("all made", ""))
+		g.edge(v, g.gate(allMade))
 	}
 	return v
 }
@@ -244,14 +248,14 @@ func (g *graph) rulesets() {
 		}
 		if n.updated {
 			g.putOff[n.setting()] = true
-			g.edge(g.gate("links taken", string(n.key.Place)), n.setting())
+			g.edge(g.gate(gate{what: "links taken", place: n.key.Place}), n.setting())
 		} else {
-			g.edge(g.gate("links taken", string(n.key.Place)), n.taking())
+			g.edge(g.gate(gate{what: "links taken", place: n.key.Place}), n.taking())
 		}
 	}
 	for _, n := range g.d.changes {
 		if n.dead && (n.key.Kind == state.KindLink || guardedSetting(n.live)) {
-			g.edge(n.taking(), g.gate("links taken", string(n.key.Place)))
+			g.edge(n.taking(), g.gate(gate{what: "links taken", place: n.key.Place}))
 		}
 	}
 }
@@ -282,11 +286,11 @@ func (g *graph) unique() {
 		switch {
 		case n.dead:
 			for _, name := range holds(n.live, nil) {
-				g.edge(n.taking(), g.gate("free", name))
+				g.edge(n.taking(), g.gate(gate{what: "free", who: name}))
 			}
 		case n.updated:
 			for _, name := range holds(n.live, n.want) {
-				g.prefer(letGo, n.setting(), g.gate("free", name))
+				g.prefer(letGo, n.setting(), g.gate(gate{what: "free", who: name}))
 			}
 		}
 	}
@@ -296,7 +300,7 @@ func (g *graph) unique() {
 			kept = nil
 		}
 		for _, name := range holds(n.want, kept) {
-			if v, ok := g.gates[gate{"free", name}]; ok {
+			if v, ok := g.gates[gate{what: "free", who: name}]; ok {
 				g.edge(v, n.setting())
 			}
 		}

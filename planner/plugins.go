@@ -13,7 +13,7 @@ import (
 // plugin is told of it, and its interface is given back.
 func (d *diff) followers() map[*node][]*node {
 	by := map[*node][]*node{}
-	for _, n := range d.nodes {
+	for _, n := range d.all {
 		f, ok := n.live.(state.Dependent)
 		if !ok {
 			continue
@@ -31,7 +31,7 @@ func (d *diff) followers() map[*node][]*node {
 // plugin gives in this one: the interface that it names, and all that is on it.
 func (d *diff) putOffAnswers() {
 	asked := map[*node]bool{}
-	for _, n := range d.nodes {
+	for _, n := range d.all {
 		if n.made && n.key.Place.Asked() {
 			asked[n] = true
 		}
@@ -41,7 +41,7 @@ func (d *diff) putOffAnswers() {
 	}
 	for again := true; again; {
 		again = false
-		for _, n := range d.nodes {
+		for _, n := range d.all {
 			if asked[n] || n.want == nil || !n.key.Place.InKernel() || !n.made && !n.updated {
 				continue
 			}

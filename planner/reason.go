@@ -157,7 +157,7 @@ func (d *diff) records() *related {
 		return d.related
 	}
 	r := &related{near: map[state.Address][]state.Address{}, changed: map[state.Address]bool{}}
-	for _, n := range d.nodes {
+	for _, n := range d.all {
 		switch n.key.Kind {
 		case state.KindNetwork, state.KindSandbox, state.KindEndpoint, state.KindHost:
 			r.note(n)
@@ -234,7 +234,7 @@ func (d *diff) wantedBlocks() map[state.Address]bool {
 		return d.wanted
 	}
 	d.wanted = map[state.Address]bool{}
-	for _, n := range d.nodes {
+	for _, n := range d.all {
 		if n.want == nil || n.key.Kind == state.KindClaim {
 			continue
 		}

@@ -37,17 +37,21 @@ type origin struct {
 func findRenames(live, want state.World, current func(state.Address) state.Address, not func(state.Key, state.Address) bool) *renaming {
 	r := &renaming{spaces: map[state.Place]state.Place{}, links: map[state.Key]string{}}
 	for _, kind := range []state.Kind{state.KindNamespace, state.KindLink} {
-		wanted := map[origin][]state.Object{}
-		taken := r.linkNames(live)
+		var free []state.Object
 		for k, o := range want {
-			if k.Kind == kind && vacant(live, k) && !taken[k] && !not(k, o.Owner().Address) {
-				if at, ok := originOf(o, o.Owner().Address); ok {
-					wanted[at] = append(wanted[at], o)
-				}
+			if k.Kind == kind && vacant(live, k) && !not(k, o.Owner().Address) {
+				free = append(free, o)
 			}
 		}
-		if len(wanted) == 0 {
+		if len(free) == 0 {
 			continue
+		}
+		wanted := map[origin][]state.Object{}
+		taken := r.linkNames(live)
+		for _, o := range free {
+			if at, ok := originOf(o, o.Owner().Address); ok && !taken[o.Key()] {
+				wanted[at] = append(wanted[at], o)
+			}
 		}
 		there := map[origin][]state.Object{}
 		several := r.severalAddresses(live)
@@ -263,6 +267,10 @@ func (r *renaming) foreign(f state.Foreign) state.Foreign {
 
 // applyRenames has the diff look at the live world under its new names.
 func (d *diff) applyRenames(live, want state.World, not map[state.Key]bool) state.World {
+	d.renaming = &renaming{}
+	if d.fresh {
+		return live
+	}
 	d.renaming = findRenames(live, want, d.current, func(k state.Key, a state.Address) bool { return not[k] || d.forced(a) })
 	if d.renaming.empty() {
 		return live
@@ -324,7 +332,7 @@ func (g *graph) renames() {
 	if len(g.d.was) == 0 {
 		return
 	}
-	renamed := g.gate("renamed", "")
+	renamed := g.gate(gate{what: "renamed"})
 	own := map[int32]bool{}
 	for _, n := range g.d.changes {
 		if n.passing != nil {
@@ -363,13 +371,16 @@ func (g *graph) renames() {
 // findPassing gives rulesets that change with the name of a link a state on the way there,
 // in which the link is guarded under both names.
 func (d *diff) findPassing() {
+	if len(d.was) == 0 {
+		return
+	}
 	places := map[state.Place]bool{}
 	for k, o := range d.was {
 		if o.Key().Kind == state.KindLink {
 			places[k.Place] = true
 		}
 	}
-	for _, n := range d.nodes {
+	for _, n := range d.all {
 		live, ok := n.live.(state.Ruleset)
 		if want, wanted := n.want.(state.Ruleset); ok && wanted && n.updated && places[n.key.Place] {
 			n.passing = want.With(live)

@@ -24,7 +24,7 @@ func (d *diff) resources(ops []state.Op) []Resource {
 		r.Parts = append(r.Parts, p)
 	}
 	for i, op := range ops {
-		add(d.blockOf(op.Key, op.Object()), Part{Op: i, Along: -1})
+		add(d.doers[i].block, Part{Op: i, Along: -1})
 		for j, o := range op.Along {
 			add(d.blockOf(o.Key(), o), Part{Op: i, Along: j})
 		}
@@ -78,7 +78,7 @@ type block struct {
 
 // count counts for each block that changes what there is of it.
 func (d *diff) count() {
-	for _, n := range d.nodes {
+	for _, n := range d.all {
 		b := n.block
 		if b == nil {
 			b = d.blocks[d.current(n.owner())]

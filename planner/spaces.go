@@ -10,24 +10,22 @@ import (
 	"github.com/hashicorp/hcl/v2"
 )
 
-// spaces are the namespaces of others that the ops go into.
-func (d *diff) spaces(ops []state.Op) []Space {
-	found := map[string]Space{}
-	note := func(o state.Object) {
-		name, inNetns := o.Key().Place.Netns()
-		if !inNetns {
-			return
-		}
-		if n := d.nodes[state.NamespaceKey(name)]; n != nil {
-			if there, foreign := n.live.(state.Foreign); foreign {
-				found[name] = Space{name, there.What}
-			}
+// spaces are the namespaces of others in which something changes.
+func (d *diff) spaces() []Space {
+	others := map[state.Place]string{}
+	for _, n := range d.all {
+		if there, foreign := n.live.(state.Foreign); foreign && n.key.Kind == state.KindNamespace {
+			others[state.Netns(n.key.Name)] = there.What
 		}
 	}
-	for _, op := range ops {
-		note(op.Object())
-		for _, o := range op.Along {
-			note(o)
+	if len(others) == 0 {
+		return nil
+	}
+	found := map[string]Space{}
+	for _, n := range d.changes {
+		if what, ok := others[n.key.Place]; ok {
+			name, _ := n.key.Place.Netns()
+			found[name] = Space{name, what}
 		}
 	}
 	return slices.SortedFunc(maps.Values(found), func(a, b Space) int { return strings.Compare(a.Name, b.Name) })

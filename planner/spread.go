@@ -13,7 +13,7 @@ func (d *diff) spread() {
 		return
 	}
 	var queue []*node
-	for _, n := range d.nodes {
+	for _, n := range d.all {
 		if n.dead || n.made {
 			queue = append(queue, n)
 		}
@@ -56,7 +56,7 @@ func (d *diff) spread() {
 // indexInside finds what each live object takes along when it goes.
 func (d *diff) indexInside() {
 	d.inside = make(map[*node][]*node, len(d.nodes)/8)
-	for _, n := range d.nodes {
+	for _, n := range d.all {
 		if n.live == nil {
 			continue
 		}
@@ -82,7 +82,7 @@ func containers(o state.Object) []state.Key {
 // pairs links objects that are made by one op to each other.
 func (d *diff) pairs() map[*node][]*node {
 	pairs := map[*node][]*node{}
-	for _, n := range d.nodes {
+	for _, n := range d.all {
 		if first := d.firstOf(n); first != nil {
 			pairs[n] = append(pairs[n], first)
 			pairs[first] = append(pairs[first], n)
@@ -112,7 +112,7 @@ func (d *diff) firstOf(n *node) *node {
 // two are inside each other (a veth pair), the first end is deleted.
 func (d *diff) arrange() {
 	d.blocks = make(map[state.Address]*block, len(d.nodes)/4)
-	for _, n := range d.nodes {
+	for _, n := range d.all {
 		if n.changed() {
 			n.rank, n.block = rank[n.key.Kind], d.blockAt(n.owner())
 			d.changes = append(d.changes, n)

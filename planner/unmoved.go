@@ -41,7 +41,7 @@ func (d *diff) unmoved() hcl.Diagnostics {
 // blocksLike are the blocks that have records in one world alone, by what they are like.
 func (d *diff) blocksLike(only func(*node) bool) map[string][]state.Address {
 	like, other := map[state.Address][]string{}, map[state.Address]bool{}
-	for _, n := range d.nodes {
+	for _, n := range d.all {
 		switch n.key.Kind {
 		case state.KindNetwork, state.KindSandbox, state.KindEndpoint:
 		default:

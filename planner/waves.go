@@ -13,10 +13,12 @@ import (
 type graph struct {
 	d     *diff
 	ops   []state.Op
-	after [][]edge // after[v] are the edges to the vertices that wait for v
+	edges []edge
+	after [][]edge // after[v] are the edges to the vertices that wait for v; made of edges
 	waits []int32  // waits[v] is how many vertices v waits for
 	phase []uint8
 	gates map[gate]int32
+	spots map[state.Place]*spot
 	// putOff are the ops that make nothing that others wait for.
 	putOff map[int32]bool
 	// awaited are the rulesets that something new needs.
@@ -25,26 +27,34 @@ type graph struct {
 
 // edge has the vertex it leads to wait for the one that it comes from.
 type edge struct {
-	to   int32
-	rank firmness
+	from, to int32
+	rank     firmness
 }
 
 // gate names a gate: what has to be done, for whom.
 type gate struct {
-	what string
-	who  string
+	what  string
+	place state.Place
+	who   string
+}
+
+// spot has the gates of one place, behind each step of the way in and out; 0 for none. They
+// are most of all gates beside those of blocks.
+type spot struct{ in, out [steps]int32 }
+
+// spot is that of a place, made when first asked for.
+func (g *graph) spot(p state.Place) *spot {
+	s := g.spots[p]
+	if s == nil {
+		s = &spot{}
+		g.spots[p] = s
+	}
+	return s
 }
 
 // order puts the plan's ops in order and cuts them into waves.
 func (p *Plan) order(d *diff) error {
-	g := &graph{
-		d: d, ops: p.Ops,
-		after:  make([][]edge, len(p.Ops), 2*len(p.Ops)),
-		waits:  make([]int32, len(p.Ops), 2*len(p.Ops)),
-		phase:  make([]uint8, len(p.Ops)),
-		gates:  map[gate]int32{},
-		putOff: map[int32]bool{}, awaited: map[state.Key]bool{},
-	}
+	g := newGraph(d, p.Ops)
 	for _, n := range d.changes {
 		g.needs(n)
 	}
@@ -60,8 +70,20 @@ func (p *Plan) order(d *diff) error {
 	if err != nil {
 		return err
 	}
-	p.sort(waves)
+	p.sort(waves, d)
 	return nil
+}
+
+func newGraph(d *diff, ops []state.Op) *graph {
+	return &graph{
+		d: d, ops: ops,
+		edges:  make([]edge, 0, 6*len(ops)),
+		waits:  make([]int32, len(ops), 2*len(ops)),
+		phase:  make([]uint8, len(ops)),
+		gates:  map[gate]int32{},
+		spots:  map[state.Place]*spot{},
+		putOff: map[int32]bool{}, awaited: map[state.Key]bool{},
+	}
 }
 
 // edge has w wait for v. -1 is an op that there is not.
@@ -72,13 +94,33 @@ func (g *graph) prefer(rank firmness, v, w int32) {
 	if v < 0 || w < 0 || v == w {
 		return
 	}
-	g.after[v] = append(g.after[v], edge{w, rank})
+	g.edges = append(g.edges, edge{v, w, rank})
 	g.waits[w]++
 }
 
+// index lists the edges by the vertices they come from.
+func (g *graph) index() {
+	g.after = make([][]edge, len(g.waits))
+	starts := make([]int32, len(g.waits)+1)
+	for _, e := range g.edges {
+		starts[e.from+1]++
+	}
+	for v := range g.after {
+		starts[v+1] += starts[v]
+	}
+	sorted := make([]edge, len(g.edges))
+	next := slices.Clone(starts)
+	for _, e := range g.edges {
+		sorted[next[e.from]] = e
+		next[e.from]++
+	}
+	for v := range g.after {
+		g.after[v] = sorted[starts[v]:starts[v+1]:starts[v+1]]
+	}
+}
+
 // gate is the vertex of the gate, made when first asked for.
-func (g *graph) gate(what, who string) int32 {
-	k := gate{what, who}
+func (g *graph) gate(k gate) int32 {
 	v, ok := g.gates[k]
 	if !ok {
 		v = g.newGate()
@@ -88,13 +130,12 @@ func (g *graph) gate(what, who string) int32 {
 }
 
 func (g *graph) newGate() int32 {
-	g.after = append(g.after, nil)
 	g.waits = append(g.waits, 0)
-	return int32(len(g.after)) - 1
+	return int32(len(g.waits)) - 1
 }
 
-// The gates of a block, by what has to be done. They are most of all gates, and are found
-// without a look at a map.
+// The gates of a block, by what has to be done. They are many, and are found without a look
+// at a map.
 const (
 	claimed    = iota // its claims are made
 	made              // all that is made for it is made
@@ -117,14 +158,9 @@ func (g *graph) blockGate(what int, b *block) int32 {
 
 // split decides which ops are early: those that make something, and whatever they wait for.
 func (g *graph) split() {
-	before := make([][]int32, len(g.after))
-	for v, edges := range g.after {
-		for _, e := range edges {
-			before[e.to] = append(before[e.to], int32(v))
-		}
-	}
+	before := g.before()
 	soon := make([]bool, len(g.after))
-	var queue []int32
+	queue := make([]int32, 0, len(g.after))
 	for i, op := range g.ops {
 		if op.Action != state.Delete && !g.putOff[int32(i)] && !forgets(op) {
 			soon[i] = true
@@ -151,6 +187,24 @@ func (g *graph) split() {
 			g.phase[i] = late
 		}
 	}
+}
+
+// before lists for each vertex those that it waits for.
+func (g *graph) before() [][]int32 {
+	total := 0
+	for _, n := range g.waits {
+		total += int(n)
+	}
+	all, before := make([]int32, total), make([][]int32, len(g.waits))
+	for w, n := range g.waits {
+		before[w], all = all[:0:n], all[n:]
+	}
+	for v, edges := range g.after {
+		for _, e := range edges {
+			before[e.to] = append(before[e.to], int32(v))
+		}
+	}
+	return before
 }
 
 // waves cuts the ops into runs that need nothing of each other: Kahn's algorithm, with
@@ -194,16 +248,16 @@ func (g *graph) waves() (waves [][]int32, waits []int32) {
 	}
 }
 
-// sort puts the plan's ops in the order of the waves.
-func (p *Plan) sort(waves [][]int32) {
-	ops := make([]state.Op, 0, len(p.Ops))
+// sort puts the plan's ops, and those who they are for, in the order of the waves.
+func (p *Plan) sort(waves [][]int32, d *diff) {
+	ops, doers := make([]state.Op, 0, len(p.Ops)), make([]*node, 0, len(p.Ops))
 	for _, wave := range waves {
 		for _, v := range wave {
-			ops = append(ops, p.Ops[v])
+			ops, doers = append(ops, p.Ops[v]), append(doers, d.doers[v])
 		}
 		p.Waves = append(p.Waves, len(ops))
 	}
-	p.Ops = ops
+	p.Ops, d.doers = ops, doers
 }
 
 // cycle is the error for ops that wait for each other in a circle of firm edges. Objects
@@ -237,7 +291,15 @@ func (g *graph) name(v int32) string {
 	}
 	for k, u := range g.gates {
 		if u == v {
-			return strings.TrimSpace(k.what + " " + k.who)
+			return strings.Join(strings.Fields(k.what+" "+string(k.place)+" "+k.who), " ")
+		}
+	}
+	for place, s := range g.spots {
+		if i := slices.Index(s.in[:], v); i >= 0 {
+			return stepsIn[i] + " " + string(place)
+		}
+		if i := slices.Index(s.out[:], v); i >= 0 {
+			return stepsOut[i] + " " + string(place)
 		}
 	}
 	for _, b := range g.d.blocks {

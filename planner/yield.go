@@ -19,6 +19,7 @@ const (
 
 // solve cuts the ops into waves, with as many edges as there can be.
 func (g *graph) solve() ([][]int32, error) {
+	g.index()
 	for least := publish; ; least-- {
 		g.split()
 		waves, waits := g.waves()

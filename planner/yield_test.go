@@ -53,10 +53,7 @@ func TestOrderFromAnywhere(t *testing.T) {
 func TestLeastFirmYields(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.IntRange(1, 12).Draw(t, "ops")
-		g := &graph{
-			ops: make([]state.Op, n), after: make([][]edge, n), waits: make([]int32, n),
-			phase: make([]uint8, n), gates: map[gate]int32{}, putOff: map[int32]bool{},
-		}
+		g := newGraph(&diff{}, make([]state.Op, n))
 		op := rapid.Int32Range(0, int32(n)-1)
 		for range rapid.IntRange(0, 3*n).Draw(t, "edges") {
 			v, w, rank := op.Draw(t, "from"), op.Draw(t, "to"), firmness(rapid.IntRange(0, 2).Draw(t, "rank"))
@@ -65,6 +62,7 @@ func TestLeastFirmYields(t *testing.T) {
 			}
 			g.prefer(rank, v, w)
 		}
+		g.index()
 		all := make([][]edge, n)
 		for v := range g.after {
 			all[v] = slices.Clone(g.after[v])
@@ -96,10 +94,9 @@ func TestLeastFirmYields(t *testing.T) {
 
 // TestFirmCircle: what cannot be ordered is said with the circle.
 func TestFirmCircle(t *testing.T) {
-	g := &graph{
-		ops:   []state.Op{{Action: state.Create, Key: state.NamespaceKey("a")}, {Action: state.Create, Key: state.NamespaceKey("b")}},
-		after: make([][]edge, 2), waits: make([]int32, 2), phase: make([]uint8, 2),
-	}
+	g := newGraph(&diff{}, []state.Op{
+		{Action: state.Create, Key: state.NamespaceKey("a")}, {Action: state.Create, Key: state.NamespaceKey("b")},
+	})
 	g.edge(0, 1)
 	g.edge(1, 0)
 	_, err := g.solve()
