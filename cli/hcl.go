@@ -247,8 +247,14 @@ func (w writer) endpoint(e state.Endpoint) {
 	w.text("name", e.Name)
 	w.addr("ipv4", e.IPv4.Addr())
 	w.addr("ipv6", e.IPv6.Addr())
+	var links []string
+	for _, ip := range e.LinkLocal {
+		links = append(links, ip.String())
+	}
+	w.texts("link_local_ips", links)
 	w.text("mac", e.MAC.String())
 	w.text("interface", e.Interface)
+	w.flag("names", !e.Nameless, true)
 	w.texts("aliases", e.Aliases)
 	w.number("gateway_priority", int64(e.Priority))
 	w.table("sysctls", e.Sysctls)

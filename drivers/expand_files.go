@@ -123,6 +123,9 @@ func (n *network) writeNames(b *strings.Builder) {
 
 // writeLines writes the endpoint's addresses with its names: name, name.network, aliases.
 func (n *network) writeLines(b *strings.Builder, e *state.Endpoint) {
+	if e.Nameless {
+		return
+	}
 	for _, p := range []netip.Prefix{e.IPv4, e.IPv6} {
 		if !p.IsValid() {
 			continue

@@ -1,7 +1,6 @@
 package drivers
 
 import (
-	"cmp"
 	"slices"
 
 	"github.com/cnmctl/cnmctl/state"
@@ -37,19 +36,18 @@ func (x *expander) publish(all []Driver) {
 // portCarrier is the endpoint by which a sandbox gets out, among those whose networks can
 // publish: by the same election as the default route.
 func (s *sandbox) portCarrier(traits map[string]Traits) (state.Address, bool) {
-	var out []attachment
+	var stand []candidate
 	for _, a := range s.attached {
-		if traits[a.network.Driver].Of(a.network.Network).Ports && !a.network.Internal {
-			out = append(out, a)
+		n := a.network.Network
+		if traits[n.Driver].Of(n).Ports && !n.Internal {
+			o := Offer{Gateway4: Gateway(n, a.IPv4), Gateway6: Gateway(n, a.IPv6)}
+			stand = append(stand, candidate{a, o.families()})
 		}
 	}
-	if len(out) == 0 {
+	if len(stand) == 0 {
 		return "", false
 	}
-	best := slices.MinFunc(out, func(a, b attachment) int {
-		return cmp.Or(cmp.Compare(b.Priority, a.Priority), cmp.Compare(a.network.Name, b.network.Name), cmp.Compare(a.Mark.Address, b.Mark.Address))
-	})
-	return best.Mark.Address, true
+	return slices.MinFunc(stand, candidate.compare).Mark.Address, true
 }
 
 // portClaims are claims on the ports of its sandbox's host that an endpoint publishes.

@@ -109,9 +109,8 @@ func (s *sandbox) foreignLinks() []state.Object {
 	return objects
 }
 
-// defaultRoutes are the sandbox's ways out, one per family, by election: the highest
-// priority, then the first in order of the networks' names. Internal endpoints do not
-// stand, and a static default route leaves nothing to elect.
+// defaultRoutes are the sandbox's ways out, one per family, by election. Internal endpoints
+// do not stand, and a static default route leaves nothing to elect.
 func (s *sandbox) defaultRoutes() []state.Object {
 	var objects []state.Object
 	for _, family := range []struct {
@@ -144,14 +143,17 @@ func (s *sandbox) hasDefault(dst netip.Prefix) bool {
 	})
 }
 
-func (s *sandbox) elect(way func(Offer) (netip.Addr, bool)) (winner attachment, offer Offer, ok bool) {
+func (s *sandbox) elect(way func(Offer) (netip.Addr, bool)) (attachment, Offer, bool) {
+	var stand []candidate
 	for _, a := range s.attached {
 		o, offered := a.network.offers[a.Mark.Address]
-		via, direct := way(o)
-		if !offered || o.Internal || !via.IsValid() && !direct || ok && a.Priority <= winner.Priority {
-			continue
+		if via, direct := way(o); offered && !o.Internal && (via.IsValid() || direct) {
+			stand = append(stand, candidate{a, o.families()})
 		}
-		winner, offer, ok = a, o, true
 	}
-	return winner, offer, ok
+	if len(stand) == 0 {
+		return attachment{}, Offer{}, false
+	}
+	winner := slices.MinFunc(stand, candidate.compare).attachment
+	return winner, winner.network.offers[winner.Mark.Address], true
 }

@@ -96,6 +96,6 @@ func dummy(n state.Network) state.Link {
 func On(n state.Network, e Attached, t state.LinkType, s state.Stacked) state.Link {
 	return state.Link{
 		Place: e.In.Place(), Name: e.Interface, Mark: e.Mark, Type: t,
-		MTU: n.MTU, MAC: e.MAC, Up: true, NoIPv6: !e.IPv6.IsValid(), On: s,
+		MTU: n.MTU, MAC: e.MAC, Up: true, NoIPv6: !e.HasIPv6(), On: s,
 	}
 }

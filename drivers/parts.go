@@ -16,7 +16,7 @@ import (
 func Inner(n state.Network, e Attached, outer state.End) state.Link {
 	return state.Link{
 		Place: e.In.Place(), Name: e.Interface, Mark: e.Mark, Type: state.Veth,
-		MTU: MTU(n), MAC: e.MAC, Up: true, NoIPv6: !e.IPv6.IsValid(),
+		MTU: MTU(n), MAC: e.MAC, Up: true, NoIPv6: !e.HasIPv6(),
 		Peer: outer, Second: true,
 	}
 }
@@ -72,7 +72,20 @@ func Addresses(e Attached) []state.Object {
 			objects = append(objects, state.IPAddress{Place: e.In.Place(), Link: e.Interface, Prefix: p, Mark: e.Mark})
 		}
 	}
+	for _, ip := range e.LinkLocal {
+		objects = append(objects, state.IPAddress{
+			Place: e.In.Place(), Link: e.Interface, Prefix: linkLocalPrefix(ip), Mark: e.Mark, LinkScope: ip.Is4(),
+		})
+	}
 	return objects
+}
+
+// linkLocalPrefix is a link-local address with the length of its subnet (RFC 3927, RFC 4291).
+func linkLocalPrefix(ip netip.Addr) netip.Prefix {
+	if ip.Is4() {
+		return netip.PrefixFrom(ip, 16)
+	}
+	return netip.PrefixFrom(ip, 64)
 }
 
 // Gateway is the gateway of the subnet that the endpoint's address is in.

@@ -23,6 +23,10 @@ func Validate(t *spec.Topology, all []Driver) hcl.Diagnostics {
 		on[e.Network] = append(on[e.Network], e)
 		in[space(e.Sandbox)] = append(in[space(e.Sandbox)], e)
 		diags = append(diags, validateSysctls(e.Sysctls, e.Decl, checkInterfaceSysctl)...)
+		if e.Nameless && len(e.Aliases) > 0 {
+			diags = append(diags, Refuse(e.At("aliases"), "Aliases without names", fmt.Sprintf(
+				"%s has names = false, so nobody could find it by its aliases either. Remove one of them.", e.Mark.Address)))
+		}
 	}
 	onHost := map[state.Address]bool{}
 	for _, n := range t.Networks {
@@ -43,6 +47,7 @@ func Validate(t *spec.Topology, all []Driver) hcl.Diagnostics {
 		diags = append(diags, v.run()...)
 	}
 	diags = append(diags, validateParents(t, all)...)
+	diags = append(diags, validateLinkLocal(t, all)...)
 	return append(diags, validateHosts(t, all)...)
 }
 
@@ -80,7 +85,7 @@ func RefuseLinks(n *spec.Network, endpoints []*spec.Endpoint, why string) hcl.Di
 			given bool
 		}{
 			{"ipv4", e.IPv4.IsValid()}, {"ipv6", e.IPv6.IsValid()}, {"mac", !e.MAC.IsZero()},
-			{"interface", e.Interface != ""}, {"sysctls", len(e.Sysctls) > 0},
+			{"interface", e.Interface != ""}, {"sysctls", len(e.Sysctls) > 0}, {"link_local_ips", len(e.LinkLocal) > 0},
 		} {
 			if f.given {
 				diags = append(diags, Refuse(e.At(f.attr), "Endpoint without an interface", fmt.Sprintf(

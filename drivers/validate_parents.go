@@ -107,7 +107,7 @@ func (s sharing) alone() hcl.Diagnostics {
 func (s sharing) agree(other sharing) hcl.Diagnostics {
 	mine, theirs := s.n.Mark.Address, other.n.Mark.Address
 	at := other.n.At(other.n.Driver + ".parent")
-	where := fmt.Sprintf("%s:%d", at.Filename, at.Start.Line)
+	where := lineOf(at)
 	switch {
 	case s.Type != other.Type:
 		return s.refuse("parent", "Parent of two types of network", "%s puts %ss on %s, and %s (%s) %ss: the kernel allows one type on an interface. Give one of the networks another parent.",

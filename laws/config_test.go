@@ -165,6 +165,10 @@ func (c *config) addBridge(t *rapid.T, i int) {
 			fmt.Sprintf("aliases = [\"alias%d\"]", j),
 			fmt.Sprintf("gateway_priority = %d", i*10+j),
 			"sysctls = { \"net.ipv4.conf.IFNAME.rp_filter\" = \"2\" }")
+		e.Body = append(e.Body, drawLinkLocal(t, i, j)...)
+		if !slices.Contains(e.Body, fmt.Sprintf("aliases = [\"alias%d\"]", j)) {
+			e.Body = append(e.Body, lines(t, "names = false")...)
+		}
 		if !slices.Contains(n.Body, "internal = true") {
 			e.Body = append(e.Body, drawPorts(t, strings.Contains(strings.Join(options, " "), "routed"))...)
 		}
@@ -179,6 +183,17 @@ func (c *config) addBridge(t *rapid.T, i int) {
 	if maybe(t, "published") {
 		c.Endpoints = append(c.Endpoints, endpoint{Name: n.Name + "-free", Network: n.Name})
 	}
+}
+
+// drawLinkLocal are further addresses on the link. A sandbox has IPv4 ones on one of its links
+// only.
+func drawLinkLocal(t *rapid.T, network, sandbox int) []string {
+	four := fmt.Sprintf("169.254.7.%d", sandbox+1)
+	six := fmt.Sprintf("fe80::7:%d", sandbox+1)
+	if network > 0 {
+		return lines(t, fmt.Sprintf("link_local_ips = [%q]", six))
+	}
+	return lines(t, fmt.Sprintf("link_local_ips = [%q, %q]", four, six))
 }
 
 // drawPorts are published ports. Where nothing is translated a port of the host would be

@@ -194,8 +194,7 @@ var heard = regexp.MustCompile(`NO-CARRIER,|,LOWER_UP| state( UP| DOWN| UNKNOWN|
 
 // linkLocal reports that the address is one that the kernel chose.
 func linkLocal(address string) bool {
-	p := prefix(address, true)
-	return p.Addr().Is6() && p.Addr().IsLinkLocalUnicast() && p.Addr() != router
+	return kernels(prefix(address, true).Addr())
 }
 
 // listing is what look gives twice in a row.

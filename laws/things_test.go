@@ -76,7 +76,7 @@ func addThing(all map[state.Key]string, place state.Place, only6 bool, line stri
 		return
 	}
 	if m := addressLine.FindStringSubmatch(line); m != nil {
-		if p := prefix(m[2], false); !p.Addr().IsLoopback() && (!p.Addr().IsLinkLocalUnicast() || p.Addr() == router) {
+		if p := prefix(m[2], false); !p.Addr().IsLoopback() && !kernels(p.Addr()) {
 			all[state.AddressKey(place, m[1], p)] = text
 		}
 		return
@@ -91,8 +91,17 @@ func addThing(all map[state.Key]string, place state.Place, only6 bool, line stri
 	}
 }
 
-// router is the link-local address that cnmctl gives to bridges.
-var router = netip.MustParseAddr("fe80::1")
+// router is the link-local address that cnmctl gives to bridges, written are those of the
+// configurations here.
+var (
+	router  = netip.MustParseAddr("fe80::1")
+	written = netip.MustParsePrefix("fe80::7:0/112")
+)
+
+// kernels reports a link-local address that the kernel has made.
+func kernels(ip netip.Addr) bool {
+	return ip.Is6() && ip.IsLinkLocalUnicast() && ip != router && !written.Contains(ip)
+}
 
 // ruleKey reads "from 203.0.113.0/24 lookup 100 proto 166".
 func ruleKey(place state.Place, ipv6 bool, priority, text string) state.Key {

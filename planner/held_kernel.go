@@ -23,8 +23,8 @@ func inKernel(live state.World) Held {
 	}
 	for _, k := range keys {
 		a, ok := live[k].(state.IPAddress)
-		if !ok || (a.Prefix.Addr().Is6() && a.Prefix.Addr().IsLinkLocalUnicast()) {
-			continue // every bridge may have the same link-local address, which says nothing
+		if !ok || (a.Prefix.Addr().Is6() && a.Prefix.Addr().IsLinkLocalUnicast()) || a.LinkScope {
+			continue // they are as they are written, and every bridge may have the same one
 		}
 		if l, ok := live[state.LinkKey(a.Place, a.Link)].(state.Link); ok {
 			h.addAddress(l.Mark.Address, a.Prefix)

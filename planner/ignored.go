@@ -147,10 +147,14 @@ func keepEndpoint(e *state.Endpoint, old state.Endpoint, names []string) {
 			e.IPv4 = orElse(old.IPv4, e.IPv4)
 		case "ipv6":
 			e.IPv6 = orElse(old.IPv6, e.IPv6)
+		case "link_local_ips":
+			e.LinkLocal = old.LinkLocal
 		case "mac":
 			e.MAC = old.MAC
 		case "interface":
 			e.Interface = old.Interface
+		case "names":
+			e.Nameless = old.Nameless
 		case "aliases":
 			e.Aliases = old.Aliases
 		case "gateway_priority":

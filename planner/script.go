@@ -212,6 +212,9 @@ func (s *script) address(op state.Op, a state.IPAddress) {
 	if a.Prefix.Addr().Is6() {
 		where += " nodad"
 	}
+	if a.LinkScope {
+		where += " scope link"
+	}
 	if a.Loan && a.Mark != (state.Owner{}) {
 		// On a link that is not ours the protocol is the mark. iproute2 knows it since 6.3.
 		proto := " proto " + strconv.Itoa(int(state.Protocol(a.Mark.Stack)))

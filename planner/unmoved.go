@@ -82,7 +82,7 @@ func likeness(o state.Object) string {
 	case state.Sandbox:
 		return fmt.Sprint(o.Host, o.Hostname, o.Loopback, len(o.Routes), o.Rules, o.Sysctls, o.ExtraHosts, o.DNS)
 	case state.Endpoint:
-		return fmt.Sprint(o.Network, o.Sandbox, o.Aliases, o.Priority, o.Sysctls)
+		return fmt.Sprint(o.Network, o.Sandbox, o.LinkLocal, o.Aliases, o.Nameless, o.Priority, o.Sysctls)
 	}
 	return ""
 }

@@ -23,6 +23,8 @@ func (i *instance) fillEndpoint(rd *reading, v *values) {
 		IPv6:      single(v.addr("ipv6")),
 		MAC:       v.mac("mac"),
 		Interface: v.text("interface"),
+		LinkLocal: v.addrs("link_local_ips"),
+		Nameless:  !v.flag("names"),
 		Options:   rd.endpointOptions(i.on, v, i.addr),
 		Protected: i.protected(rd),
 	}

@@ -101,6 +101,27 @@ func checkHostAddr(family int) func(string) error {
 	}
 }
 
+// checkLinkLocal allows an address of the blocks that no router forwards, other than those
+// that mean something of their own (RFC 3927, section 2.1; RFC 4291, section 2.6.1).
+func checkLinkLocal(s string) error {
+	if err := checkAddr(s); err != nil {
+		return err
+	}
+	a := netip.MustParseAddr(s)
+	third := a.As16()[14]
+	switch {
+	case !a.IsLinkLocalUnicast():
+		return fmt.Errorf("%q is not link-local: such addresses are in 169.254.0.0/16 and fe80::/64. Others are the subnets' of the network (ipv4, ipv6)", s)
+	case a.Is4() && (third == 0 || third == 255):
+		return fmt.Errorf("%q is reserved; choose one from 169.254.1.0 to 169.254.254.255", s)
+	case a.Is6() && !netip.MustParsePrefix("fe80::/64").Contains(a):
+		return fmt.Errorf("%q is not in fe80::/64, the only link-local subnet that there is", s)
+	case a == netip.MustParseAddr("fe80::"):
+		return fmt.Errorf("%q is the subnet-router anycast address, which no interface can have", s)
+	}
+	return nil
+}
+
 // checkCIDR allows a network in CIDR notation, without host bits.
 func checkCIDR(s string) error {
 	p, err := netip.ParsePrefix(s)

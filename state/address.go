@@ -17,6 +17,10 @@ type IPAddress struct {
 	// Sole: the link is an ipvlan, and no two of those on one link may have the address. It is
 	// an order, not a property.
 	Sole bool `json:",omitempty"`
+	// LinkScope: an IPv4 address that is good for the link alone, so that the kernel takes
+	// it for no packet that goes further (RFC 3927, section 2.6.2). IPv6 addresses say so
+	// themselves.
+	LinkScope bool `json:",omitempty"`
 }
 
 // AddressKey is the key of the address on the link.
@@ -50,5 +54,10 @@ func (a IPAddress) Holds() []string {
 	return names
 }
 
-// Attrs is nothing: an address is its key.
-func (a IPAddress) Attrs() []Attr { return nil }
+// Attrs is nothing but the scope, where it matters: an address is its key.
+func (a IPAddress) Attrs() []Attr {
+	if !a.LinkScope {
+		return nil
+	}
+	return []Attr{strAttr("scope", "link").fixed().quiet()}
+}

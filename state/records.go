@@ -104,10 +104,14 @@ type Endpoint struct {
 	Host string `json:",omitempty"`
 	// IPv4 and IPv6 are its addresses with the subnet's length; zero: none of the family.
 	IPv4, IPv6 netip.Prefix
-	MAC        MAC
+	// LinkLocal are further addresses, each good for the link alone.
+	LinkLocal []netip.Addr `json:",omitempty"`
+	MAC       MAC
 	// Interface is the name inside the sandbox, HostInterface the name of the other end.
 	Interface, HostInterface string
 	Aliases                  []string
+	// Nameless: nobody finds it by a name.
+	Nameless bool `json:",omitempty"`
 	// Priority decides which of a sandbox's endpoints is its way out: the highest.
 	Priority int
 	// Sysctls of the interface: path below net/ with IFNAME for its name, dots or slashes.
@@ -189,6 +193,11 @@ type DNS struct {
 	Servers []netip.Addr `json:"servers,omitempty"`
 	Search  []string     `json:"search,omitempty"`
 	Options []string     `json:"options,omitempty"`
+}
+
+// HasIPv6 reports that the endpoint takes part in IPv6.
+func (e Endpoint) HasIPv6() bool {
+	return e.IPv6.IsValid() || slices.ContainsFunc(e.LinkLocal, netip.Addr.Is6)
 }
 
 // Place is where the sandbox's objects live.
@@ -287,6 +296,9 @@ func (e Endpoint) Attrs() []Attr {
 	if e.IPv6.IsValid() {
 		attrs = append(attrs, strAttr("ipv6", e.IPv6.String()))
 	}
+	if len(e.LinkLocal) > 0 {
+		attrs = append(attrs, jsonAttr("link_local_ips", e.LinkLocal))
+	}
 	mac := strAttr("mac", e.MAC.String())
 	mac.Quiet = e.MAC.IsZero()
 	attrs = append(attrs, mac, strAttr("interface", e.Interface))
@@ -294,6 +306,9 @@ func (e Endpoint) Attrs() []Attr {
 	attrs = append(attrs, strAttr("host_interface", e.HostInterface).quiet())
 	for i, p := range e.Ports {
 		attrs = append(attrs, Attr{Name: "port[" + strconv.Itoa(i) + "]", Value: p.String()})
+	}
+	if e.Nameless {
+		attrs = append(attrs, boolAttr("names", !e.Nameless))
 	}
 	attrs = append(attrs, listAttr("aliases", e.Aliases).quiet(), intAttr("gateway_priority", e.Priority).quiet())
 	attrs = append(attrs, mapAttr("sysctls", e.Sysctls).quiet())

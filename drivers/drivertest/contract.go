@@ -69,6 +69,7 @@ func checkSample(t *testing.T, r *Records, all []drivers.Driver) {
 	checkWhole(t, w)
 	checkObjects(t, w)
 	checkPairs(t, w)
+	checkIPv6(t, w)
 	for range 5 {
 		again, err := shuffled(r).World(all)
 		if err != nil {
@@ -171,6 +172,28 @@ func checkPairs(t *testing.T, w state.World) {
 		peer, ok := w[state.LinkKey(l.Peer.Place, l.Peer.Name)].(state.Link)
 		if !ok || peer.Peer != (state.End{Place: l.Place, Name: l.Name}) || peer.Second == l.Second || peer.MTU != l.MTU || peer.MAC == l.MAC {
 			t.Errorf("%s and its peer do not fit: %+v, %+v", k, l, peer)
+		}
+	}
+}
+
+// checkIPv6: IPv6 is on where there is an IPv6 address, and nowhere else but on cables that
+// live on what the kernel gives them.
+func checkIPv6(t *testing.T, w state.World) {
+	has := map[state.Key]bool{}
+	for _, o := range w {
+		if a, ok := o.(state.IPAddress); ok && a.Prefix.Addr().Is6() {
+			has[state.LinkKey(a.Place, a.Link)] = true
+		}
+	}
+	for _, k := range w.Keys() {
+		l, ok := w[k].(state.Link)
+		if !ok || l.NoIPv6 != has[k] {
+			continue
+		}
+		e, _ := w[state.RecordKey(state.KindEndpoint, l.Mark.Address)].(state.Endpoint)
+		n, _ := w[state.RecordKey(state.KindNetwork, e.Network)].(state.Network)
+		if l.NoIPv6 || !n.IPv6 || len(n.Subnets) > 0 {
+			t.Errorf("%s has IPv6 addresses: %t; IPv6 is off: %t", k, has[k], l.NoIPv6)
 		}
 	}
 }

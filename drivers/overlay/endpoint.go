@@ -34,9 +34,9 @@ func (n network) peer(e drivers.Away) []state.Object {
 	objects := []state.Object{state.FDB{
 		Place: n.place, Link: tunnelName(segment(n.Network, e.Endpoint)), MAC: e.MAC, VTEP: vtep, Bridged: true, Mark: e.Mark,
 	}}
-	for _, p := range []netip.Prefix{e.IPv4, e.IPv6} {
-		if p.IsValid() {
-			objects = append(objects, state.Neighbor{Place: n.place, Link: device, IP: p.Addr(), MAC: e.MAC, Mark: e.Mark})
+	for _, ip := range append([]netip.Addr{e.IPv4.Addr(), e.IPv6.Addr()}, e.LinkLocal...) {
+		if ip.IsValid() {
+			objects = append(objects, state.Neighbor{Place: n.place, Link: device, IP: ip, MAC: e.MAC, Mark: e.Mark})
 		}
 	}
 	return objects

@@ -4,7 +4,6 @@ package ptp
 
 import (
 	"fmt"
-	"net/netip"
 
 	"github.com/cnmctl/cnmctl/drivers"
 	"github.com/cnmctl/cnmctl/spec"
@@ -85,6 +84,6 @@ func (Driver) Expand(v drivers.View) (drivers.Expansion, error) {
 func end(n state.Network, e, other drivers.Attached) state.Link {
 	link := drivers.Inner(n, e, state.End{Place: other.In.Place(), Name: other.Interface})
 	link.Second = false
-	link.NoIPv6 = e.IPv6 == netip.Prefix{} && !n.IPv6
+	link.NoIPv6 = !e.HasIPv6() && !n.IPv6
 	return link
 }

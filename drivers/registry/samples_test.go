@@ -58,6 +58,8 @@ func bridgeSamples() map[string]*Records {
 	)).Attach("front", "w1", publishing(state.Port{Protocol: "tcp", Host: 80, Container: 80, Count: 1}))
 	samples["ports-routed"] = records().Network("front", "bridge", dual, `gateway_mode_ipv6 = "routed"`, "icc = false").Sandbox("w0").
 		Attach("front", "w0", publishing(state.Port{Protocol: "tcp", Host: 8080, Container: 80, Count: 1}))
+	samples["link-local"] = records().Network("front", "bridge", four).Network("two", "bridge", []string{"10.2.0.0/24", "fd00:2::/64"}).Sandbox("w0").Sandbox("w1").
+		Attach("front", "w0", linkLocal("169.254.7.1", "fe80::7")).Attach("front", "w1", nameless).Attach("two", "w0")
 	samples["sandbox"] = records().Network("front", "bridge", dual).Network("back", "bridge", []string{"10.2.0.0/24"}).
 		Sandbox("w0", fullSandbox).Attach("front", "w0", fullEndpoint).Attach("back", "w0", func(e *state.Endpoint) { e.Priority = 5 })
 	return samples
@@ -66,6 +68,16 @@ func bridgeSamples() map[string]*Records {
 func publishing(ports ...state.Port) func(e *state.Endpoint) {
 	return func(e *state.Endpoint) { e.Ports = ports }
 }
+
+func linkLocal(ips ...string) func(e *state.Endpoint) {
+	return func(e *state.Endpoint) {
+		for _, ip := range ips {
+			e.LinkLocal = append(e.LinkLocal, netip.MustParseAddr(ip))
+		}
+	}
+}
+
+func nameless(e *state.Endpoint) { e.Nameless = true }
 
 func fullEndpoint(e *state.Endpoint) {
 	e.Aliases = []string{"database", "db"}

@@ -140,7 +140,7 @@ func (n network) joined(e drivers.Attached, given state.PluginEndpoint) ([]state
 	j := given.Joined
 	objects := []state.Object{state.Link{
 		Place: e.In.Place(), Name: e.Interface, Mark: e.Mark, Type: state.Given, MTU: n.Network.MTU, MAC: j.MAC,
-		Up: true, NoIPv6: !e.IPv6.IsValid(), From: j.Source, Giver: given.Key(),
+		Up: true, NoIPv6: !e.HasIPv6(), From: j.Source, Giver: given.Key(),
 	}}
 	objects = append(objects, drivers.Addresses(e)...)
 	objects = append(objects, drivers.InterfaceSysctls(e)...)

@@ -29,6 +29,7 @@ type ipAddress struct {
 	index  int32
 	prefix netip.Prefix
 	proto  uint8
+	scope  uint8
 }
 
 // addresses reads the IP addresses of the socket's namespace.
@@ -46,7 +47,7 @@ func (c *conn) addresses(ctx context.Context) (found []ipAddress, err error) {
 }
 
 func parseAddress(b []byte) ipAddress {
-	a := ipAddress{index: int32(native.Uint32(b[4:]))}
+	a := ipAddress{index: int32(native.Uint32(b[4:])), scope: b[3]}
 	var ip netip.Addr
 	attrs(b[unix.SizeofIfAddrmsg:], func(typ uint16, data []byte) {
 		switch {
@@ -64,6 +65,7 @@ func parseAddress(b []byte) ipAddress {
 // that is not ours and without our mark.
 func (a ipAddress) object(p state.Place, on *held, stack string) state.Object {
 	o := state.IPAddress{Place: p, Link: on.name(a.index), Prefix: a.prefix, Mark: on.owner(a.index), Sole: on.sole(a.index)}
+	o.LinkScope = a.prefix.Addr().Is4() && a.scope == unix.RT_SCOPE_LINK
 	switch {
 	case o.Link == "lo" && (a.prefix == ownLoopback4 || a.prefix == ownLoopback6):
 		return nil // the kernel gives them to lo when it comes up, IPv4 without a protocol
@@ -85,6 +87,9 @@ func (k *Kernel) writeAddress(ctx context.Context, b *batch, open *place, op sta
 	}
 	fixed := make([]byte, unix.SizeofIfAddrmsg)
 	fixed[0], fixed[1] = family(a.Prefix.Addr()), uint8(a.Prefix.Bits())
+	if a.LinkScope {
+		fixed[3] = unix.RT_SCOPE_LINK
+	}
 	native.PutUint32(fixed[4:], uint32(index))
 	switch op.Action {
 	case state.Delete:

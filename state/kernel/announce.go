@@ -86,8 +86,8 @@ func (r *run) send(all []announcement) {
 func announcementOf(o state.Object) []announcement {
 	switch o := o.(type) {
 	case state.IPAddress:
-		if ip := o.Prefix.Addr(); o.Link != "lo" && !ip.IsLinkLocalUnicast() {
-			return []announcement{{place: o.Place, link: o.Link, ip: ip}}
+		if o.Link != "lo" {
+			return []announcement{{place: o.Place, link: o.Link, ip: o.Prefix.Addr()}}
 		}
 	case state.Neighbor:
 		return []announcement{{place: o.Place, link: o.Link, ip: o.IP, mac: o.MAC, bridged: true}}

@@ -40,6 +40,7 @@ func samples() []state.Object {
 		Mark: mark(`endpoint.web["a|b c"]`), Name: "web", Network: "network.front", Sandbox: "sandbox.web", Host: "a",
 		IPv4: prefix("10.1.0.2/24"), IPv6: prefix("fd00::2/64"), MAC: state.MAC{2, 0x42, 10, 1, 0, 2},
 		Interface: "eth0", HostInterface: "veth0", Aliases: []string{"www"}, Priority: -1,
+		LinkLocal: []netip.Addr{ip("169.254.7.7"), ip("fe80::7")}, Nameless: true,
 		Sysctls: map[string]string{"net.ipv4.conf.IFNAME.rp_filter": "0"},
 		Ports:   []state.Port{{Protocol: "udp", Address: ip("192.0.2.1"), Host: 8080, Container: 80, Count: 2}},
 		Options: state.Options{"hairpin": json.RawMessage(`true`)}, Labels: labels, Protected: true,
