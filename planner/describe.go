@@ -34,6 +34,12 @@ func describe(o state.Object) (what, details string) {
 		return "nftables table " + o.Table + place, ""
 	case state.File:
 		return "file " + o.Name + " of " + o.Place.String(), ""
+	case state.IPsecState:
+		return fmt.Sprintf("IPsec state %s > %s, SPI %#x%s", o.Src, o.Dst, o.SPI, place), fmt.Sprintf("key %d", o.Generation)
+	case state.IPsecPolicy:
+		return fmt.Sprintf("IPsec policy %s > %s%s", o.Src, o.Dst, place), fmt.Sprintf("SPI %#x", o.SPI)
+	case state.Keyring:
+		return "keyring" + place, fmt.Sprintf("sends with key %d", o.Sending)
 	case state.Claim:
 		return "claim on " + o.String(), ""
 	case state.Foreign:

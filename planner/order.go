@@ -240,7 +240,8 @@ func (g *graph) ownMade(own *block) int32 {
 
 // rulesets has links go under the rules that they came under: a ruleset goes after the
 // links of its place, and, unless something new waits for the new rules, changes after
-// them. (Which ruleset guards a live link is not written on it.)
+// them. (Which ruleset guards a live link is not written on it.) So do IPsec states: by the
+// rules it is known that there are some.
 func (g *graph) rulesets() {
 	for _, n := range g.d.changes {
 		if n.key.Kind != state.KindRuleset || g.awaited[n.key] {
@@ -254,7 +255,7 @@ func (g *graph) rulesets() {
 		}
 	}
 	for _, n := range g.d.changes {
-		if n.dead && (n.key.Kind == state.KindLink || guardedSetting(n.live)) {
+		if n.dead && (n.key.Kind == state.KindLink || n.key.Kind == state.KindIPsecState || guardedSetting(n.live)) {
 			g.edge(n.taking(), g.gate(gate{what: "links taken", place: n.key.Place}))
 		}
 	}

@@ -93,6 +93,10 @@ func (s *script) op(op state.Op) {
 		s.sysctl(op, o)
 	case state.Ruleset:
 		s.ruleset(op, o)
+	case state.IPsecState:
+		s.ipsecState(op, o)
+	case state.IPsecPolicy:
+		s.ipsecPolicy(op, o)
 	case state.File:
 		s.file(op, o)
 	}

@@ -15,6 +15,8 @@ const (
 	FeatureIPvlan   Feature = "ipvlan"
 	FeatureVLAN     Feature = "vlan"
 	FeatureDummy    Feature = "dummy"
+	FeatureESP      Feature = "esp"
+	FeatureESP6     Feature = "esp6"
 )
 
 // Features lists, in order and once each, what the wanted world's objects need of a kernel.
@@ -35,6 +37,12 @@ func features(w World) map[Feature]bool {
 		case Link:
 			if o.Type != Given {
 				need[Feature(o.Type)] = true
+			}
+		case IPsecState:
+			if o.Dst.Is6() {
+				need[FeatureESP6] = true
+			} else {
+				need[FeatureESP] = true
 			}
 		case Ruleset:
 			need[FeatureNftables] = true

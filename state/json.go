@@ -71,6 +71,12 @@ func DecodeObject(b []byte) (Object, error) {
 		return decodeAs[Sandbox](e)
 	case KindHost:
 		return decodeAs[HostRecord](e)
+	case KindIPsecState:
+		return decodeAs[IPsecState](e)
+	case KindIPsecPolicy:
+		return decodeAs[IPsecPolicy](e)
+	case KindKeyring:
+		return decodeAs[Keyring](e)
 	case KindPool:
 		return decodeAs[Pool](e)
 	case KindLease:

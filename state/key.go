@@ -6,8 +6,8 @@ import "strings"
 // the target that can make it.
 type Kind string
 
-// The kinds that live in the kernel (KindNamespace to KindFile) and those that live
-// in the store (KindClaim to KindHost).
+// The kinds that live in the kernel (KindNamespace to KindIPsecPolicy) and those that live
+// in the store (KindClaim to KindKeyring).
 const (
 	KindNamespace Kind = "namespace"
 	KindLink      Kind = "link"
@@ -20,11 +20,15 @@ const (
 	KindRuleset   Kind = "ruleset"
 	KindFile      Kind = "file"
 
+	KindIPsecState  Kind = "ipsec_state"
+	KindIPsecPolicy Kind = "ipsec_policy"
+
 	KindClaim    Kind = "claim"
 	KindNetwork  Kind = "network"
 	KindEndpoint Kind = "endpoint"
 	KindSandbox  Kind = "sandbox"
 	KindHost     Kind = "host"
+	KindKeyring  Kind = "keyring"
 )
 
 // Place says where an object lives: "host" (the namespace cnmctl was started in),

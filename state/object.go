@@ -124,7 +124,7 @@ func equal(a, b Object) bool {
 		b, ok := b.(Route)
 		a.Yields, b.Yields = false, false
 		return ok && a == b
-	case IPAddress, Rule, Neighbor, FDB, Namespace, File, Claim, HostRecord:
+	case IPAddress, Rule, Neighbor, FDB, Namespace, File, Claim, HostRecord, IPsecState, IPsecPolicy, Keyring:
 		return a == b
 	}
 	return false

@@ -72,6 +72,14 @@ const (
 	CTState    Selector = "ct state"  // any of "invalid", "established", "related", "new", "untracked"
 	CTStatus   Selector = "ct status" // "dnat", "snat"
 	DaddrType  Selector = "fib daddr type"
+	// VNI is the network identifier of a VXLAN packet: 24 bits behind the header of UDP and
+	// four bytes of flags (RFC 7348, section 5).
+	VNI Selector = "@th,96,24"
+	// FromIPsec is the number (reqid) of the state that a packet was decrypted with; it
+	// matches no packet that was not.
+	FromIPsec Selector = "ipsec in reqid"
+	// RouteIPsec tells whether a packet that leaves will be encrypted.
+	RouteIPsec Selector = "rt ipsec" // "exists", "missing"
 )
 
 // Match is one condition of a rule. Make it with the functions below: they write values
@@ -140,6 +148,25 @@ func ToPort(proto string, port uint16) Match {
 func MarkIs(mark uint32) Match {
 	hex := strconv.FormatUint(uint64(mark), 16)
 	return Match{Selector: PacketMark, Value: "0x" + strings.Repeat("0", 8-len(hex)) + hex}
+}
+
+// VNIIs matches VXLAN packets of a network identifier, among those to its UDP port.
+func VNIIs(vni uint32) Match {
+	return Match{Selector: VNI, Value: "0x" + strconv.FormatUint(uint64(vni), 16)}
+}
+
+// DecryptedWith matches packets that a state of the number (reqid) has decrypted.
+func DecryptedWith(reqid uint32) Match {
+	return Match{Selector: FromIPsec, Value: strconv.FormatUint(uint64(reqid), 10)}
+}
+
+// InClear matches packets that leave without being encrypted.
+func InClear() Match { return Match{Selector: RouteIPsec, Value: "missing"} }
+
+// Whole matches all packets: whoever asks for a connection's state has them put together
+// before (IPv6 does that to fragments only when they have passed the rules).
+func Whole() Match {
+	return Match{Selector: CTState, Value: "invalid,established,related,new,untracked"}
 }
 
 // HeaderKey is what a packet of the family is looked up by: the fields joined. It implies

@@ -16,6 +16,7 @@ const (
 	Masquerade Verb = "masquerade"
 	SNAT       Verb = "snat"
 	DNAT       Verb = "dnat"
+	SetMark    Verb = "meta mark set"
 )
 
 // Statement is what a rule does with a packet that it matches.
@@ -32,6 +33,8 @@ type Statement struct {
 	Key Selector `json:",omitempty"`
 	// IPv6 is the family of a DNAT that looks up its address.
 	IPv6 bool `json:",omitempty"`
+	// Mark is what SetMark writes.
+	Mark uint32 `json:",omitempty"`
 }
 
 // JumpTo goes to a chain and comes back after it.
@@ -58,11 +61,16 @@ func DNATBy(key Selector, name string, ipv6 bool) Statement {
 	return Statement{Verb: DNAT, Map: name, Key: key, IPv6: ipv6}
 }
 
+// MarkWith gives the packet a mark.
+func MarkWith(mark uint32) Statement { return Statement{Verb: SetMark, Mark: mark} }
+
 // String is the statement as nft prints it.
 func (s Statement) String() string {
 	switch s.Verb {
 	case Jump, Goto:
 		return string(s.Verb) + " " + s.Chain
+	case SetMark:
+		return string(s.Verb) + " " + MarkIs(s.Mark).Value
 	case VerdictMap:
 		return string(s.Key) + " vmap @" + s.Map
 	case SNAT, DNAT:

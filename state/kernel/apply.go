@@ -42,6 +42,7 @@ func (k *Kernel) Apply(ctx context.Context, wave []state.Op, done func(i int, er
 		{"", tables, r.writeTables},
 		{"", []state.Kind{state.KindSysctl}, r.writeSysctls},
 		{"", []state.Kind{state.KindRuleset}, r.applyRulesets},
+		{"", []state.Kind{state.KindIPsecState, state.KindIPsecPolicy}, r.writeIPsec},
 		{"", []state.Kind{state.KindFile}, r.writeFiles},
 		{state.Delete, []state.Kind{state.KindLink}, r.deleteLinks},
 		{state.Delete, []state.Kind{state.KindNamespace}, r.deleteNamespaces},

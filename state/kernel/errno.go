@@ -107,6 +107,10 @@ func describe(o state.Object) string {
 		return fmt.Sprintf("rule %d to table %d%s", o.Priority, o.Table, where)
 	case state.Ruleset:
 		return "nftables table " + o.Table + where
+	case state.IPsecState:
+		return fmt.Sprintf("IPsec state %s%s", o.Key().Name, where)
+	case state.IPsecPolicy:
+		return fmt.Sprintf("IPsec policy %s%s", o.Key().Name, where)
 	case state.File:
 		return "file " + o.Name + " of" + where[len(" in"):]
 	}

@@ -20,6 +20,8 @@ type Config struct {
 	// Containers finds the process of a container by its engine and its name there; a
 	// *state.AbsentError says that it does not run. nil: nobody can be asked.
 	Containers func(ctx context.Context, engine, name string) (pid int, err error)
+	// Secrets are what the keys of IPsec states are made of, by generation. nil: there are none.
+	Secrets func(ctx context.Context) (map[uint32]state.Secret, error)
 }
 
 // Kernel is the live kernel as seen from one network namespace, the host. It implements
@@ -41,6 +43,9 @@ type Kernel struct {
 	// found, by what they are called.
 	asked  []string
 	visits map[string]*visit
+	// askSecrets is Config.Secrets. secured: the last snapshot has IPsec states and policies.
+	askSecrets func(context.Context) (map[uint32]state.Secret, error)
+	secured    bool
 }
 
 var _ state.Target = (*Kernel)(nil)
@@ -64,6 +69,8 @@ func Open(cfg Config) (*Kernel, error) {
 		places:  map[state.Place]*place{},
 		maxOpen: maxOpenPlaces(),
 		visits:  map[string]*visit{},
+
+		askSecrets: cfg.Secrets,
 	}
 	if k.etcDir == "" {
 		k.etcDir = "/etc/netns"

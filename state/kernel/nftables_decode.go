@@ -74,6 +74,10 @@ func unmarshalExprs(b []byte) ([]expr.Any, bool) {
 			}
 		})
 		e := newExpr(name, data)
+		if raw, is := e.(rawExpr); is {
+			list = append(list, raw)
+			return
+		}
 		if e == nil || expr.Unmarshal(familyInet, data, e) != nil {
 			ok = false
 			return
@@ -104,6 +108,8 @@ func newExpr(name string, data []byte) expr.Any {
 		return &expr.NAT{}
 	case "masq":
 		return &expr.Masq{}
+	case "rt", "xfrm":
+		return rawExpr{name: name, data: bytes.Clone(data)}
 	case "immediate":
 		if isVerdict(data) {
 			return &expr.Verdict{}
@@ -169,7 +175,21 @@ func (d *decompiler) statement() bool {
 		d.rule.Do = state.Statement{Verb: state.Masquerade}
 		return true
 	}
-	return d.natStatement() || d.mapStatement()
+	return d.markStatement() || d.natStatement() || d.mapStatement()
+}
+
+// markStatement reads a value and where it goes.
+func (d *decompiler) markStatement() bool {
+	if len(d.rest) != 2 {
+		return false
+	}
+	value, ok := d.rest[0].(*expr.Immediate)
+	to, set := d.rest[1].(*expr.Meta)
+	if !ok || !set || !to.SourceRegister || to.Key != expr.MetaKeyMARK || len(value.Data) != 4 {
+		return false
+	}
+	d.rule.Do, d.rest = state.MarkWith(binaryutil.NativeEndian.Uint32(value.Data)), nil
+	return true
 }
 
 // natStatement reads one or two values and a NAT expression.
@@ -241,7 +261,7 @@ func (d *decompiler) field(loads []expr.Any) (state.Selector, bool) {
 var loadable = loadableFields()
 
 func loadableFields() []state.Selector {
-	list := append(state.Keys(), state.DaddrType)
+	list := append(state.Keys(), state.DaddrType, state.VNI, state.FromIPsec, state.RouteIPsec)
 	for f := range metaFields {
 		list = append(list, f)
 	}
@@ -346,6 +366,12 @@ func decodeOperand(f state.Selector, run []expr.Any, data []byte) (string, bool)
 		return protoName(data[0]), true
 	case len(data) == 4 && f == state.PacketMark:
 		return state.MarkIs(binaryutil.NativeEndian.Uint32(data)).Value, true
+	case len(data) == 3 && f == state.VNI:
+		return state.VNIIs(binary.BigEndian.Uint32(append([]byte{0}, data...))).Value, true
+	case len(data) == 4 && f == state.FromIPsec:
+		return state.DecryptedWith(binaryutil.NativeEndian.Uint32(data)).Value, true
+	case len(data) == 1 && f == state.RouteIPsec:
+		return map[byte]string{0: "missing", 1: "exists"}[data[0]], true
 	case len(data) == 4 && f == state.DaddrType:
 		return "local", true
 	case len(data) == 2 && portFields[f] != 0:

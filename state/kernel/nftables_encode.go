@@ -139,6 +139,17 @@ func (c *compiler) load(f state.Selector) error {
 		c.add(&expr.Payload{DestRegister: reg1, Base: expr.PayloadBaseNetworkHeader, Offset: a.offset, Len: a.size})
 		return nil
 	}
+	switch f {
+	case state.VNI:
+		c.add(&expr.Payload{DestRegister: reg1, Base: expr.PayloadBaseTransportHeader, Offset: 12, Len: 3})
+		return nil
+	case state.FromIPsec:
+		c.add(stateNumber())
+		return nil
+	case state.RouteIPsec:
+		c.add(routeIPsec())
+		return nil
+	}
 	if f == state.DaddrType {
 		c.add(&expr.Fib{Register: reg1, FlagDADDR: true, ResultADDRTYPE: true})
 		return nil
@@ -277,6 +288,19 @@ func encodeOperand(m state.Match) ([]byte, error) {
 	case state.TCPDport, state.UDPDport, state.SCTPDport:
 		n, err := strconv.ParseUint(m.Value, 10, 16)
 		return binary.BigEndian.AppendUint16(nil, uint16(n)), err
+	case state.VNI:
+		n, err := strconv.ParseUint(strings.TrimPrefix(m.Value, "0x"), 16, 24)
+		return binary.BigEndian.AppendUint32(nil, uint32(n))[1:], err
+	case state.FromIPsec:
+		n, err := strconv.ParseUint(m.Value, 10, 32)
+		return binaryutil.NativeEndian.PutUint32(uint32(n)), err
+	case state.RouteIPsec:
+		switch m.Value {
+		case "exists":
+			return []byte{1}, nil
+		case "missing":
+			return []byte{0}, nil
+		}
 	case state.DaddrType:
 		if m.Value == "local" {
 			return binaryutil.NativeEndian.PutUint32(rtnLocal), nil
@@ -304,6 +328,9 @@ func (c *compiler) statement(s state.Statement) error {
 		c.add(&expr.Lookup{SourceRegister: reg1, DestRegister: unix.NFT_REG_VERDICT, IsDestRegSet: true, SetName: s.Map})
 	case state.Masquerade:
 		c.add(&expr.Masq{})
+	case state.SetMark:
+		c.add(&expr.Immediate{Register: reg1, Data: binaryutil.NativeEndian.PutUint32(s.Mark)},
+			&expr.Meta{Key: expr.MetaKeyMARK, SourceRegister: true, Register: reg1})
 	case state.SNAT:
 		return c.nat(expr.NATTypeSourceNAT, s)
 	case state.DNAT:

@@ -111,6 +111,10 @@ func marshalRule(r state.FilterRule) ([]byte, error) {
 func marshalExprs(exprs []expr.Any) ([]byte, error) {
 	var m message
 	for _, e := range exprs {
+		if raw, is := e.(rawExpr); is {
+			m.attr(unix.NFTA_LIST_ELEM|unix.NLA_F_NESTED, raw.bytes())
+			continue
+		}
 		b, err := expr.Marshal(familyInet, e)
 		if err != nil {
 			return nil, err

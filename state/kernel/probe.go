@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 
 	"github.com/cnmctl/cnmctl/state"
@@ -23,6 +24,8 @@ var option = map[state.Feature]string{
 	state.FeatureIPvlan:   "CONFIG_IPVLAN",
 	state.FeatureVLAN:     "CONFIG_VLAN_8021Q",
 	state.FeatureDummy:    "CONFIG_DUMMY",
+	state.FeatureESP:      "CONFIG_XFRM_USER, CONFIG_INET_ESP and CONFIG_CRYPTO_GCM",
+	state.FeatureESP6:     "CONFIG_XFRM_USER, CONFIG_INET6_ESP and CONFIG_CRYPTO_GCM",
 }
 
 // MissingError names features that the kernel lacks.
@@ -54,7 +57,7 @@ func (k *Kernel) Probe(ctx context.Context, features []state.Feature) error {
 			err := k.try(ctx, f)
 			switch {
 			case err == nil:
-			case isAny(err, unix.EOPNOTSUPP, unix.ENOENT, unix.EPROTONOSUPPORT, unix.EAFNOSUPPORT, unix.ENOPROTOOPT, unix.EINVAL):
+			case isAny(err, unix.EOPNOTSUPP, unix.ENOENT, unix.EPROTONOSUPPORT, unix.EAFNOSUPPORT, unix.ENOPROTOOPT, unix.EINVAL, unix.ENOSYS):
 				missing = append(missing, f)
 			default:
 				return fmt.Errorf("trying whether the kernel has %s: %w", f, err)
@@ -74,6 +77,8 @@ func (k *Kernel) try(ctx context.Context, f state.Feature) error {
 		return tryTable(func(*nftables.Conn, *nftables.Table) {})
 	case state.FeatureNAT:
 		return tryTable(tryMasquerade)
+	case state.FeatureESP, state.FeatureESP6:
+		return k.tryESP(ctx, f == state.FeatureESP6)
 	}
 	c, err := openConn(k.buffers)
 	if err != nil {
@@ -102,6 +107,22 @@ func (k *Kernel) try(ctx context.Context, f state.Feature) error {
 	default:
 		return fmt.Errorf("%q is not a feature that can be tried: %w", f, errors.ErrUnsupported)
 	}
+	return c.one(ctx, b)
+}
+
+// tryESP makes an IPsec state, with a key of zeros.
+func (k *Kernel) tryESP(ctx context.Context, ipv6 bool) error {
+	c, err := k.openXfrm()
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	end := netip.MustParseAddr("192.0.2.1")
+	if ipv6 {
+		end = netip.MustParseAddr("2001:db8::1")
+	}
+	b := &batch{}
+	newState(b, state.NewIPsecState(k.stack, state.Host, end, end, 1), make([]byte, 20))
 	return c.one(ctx, b)
 }
 

@@ -23,7 +23,8 @@ func readers() int { return min(runtime.GOMAXPROCS(0), 4) }
 // Live is what the kernel holds, as far as it concerns the stack.
 type Live struct {
 	// World holds the stack's objects, and a state.Foreign for each name that is taken by
-	// something else. Sysctls are not in it: see ReadSysctls.
+	// something else. Sysctls are not in it, nor is IPsec unless there are rules about it:
+	// see ReadSysctls.
 	World state.World
 	// HostRoutes are the destinations that the host routes elsewhere than over the stack's
 	// own links, without default routes.
@@ -110,6 +111,11 @@ func (k *Kernel) Snapshot(ctx context.Context) (*Live, error) {
 		return nil, err
 	}
 	addFiles(live.World, files)
+	if k.secured = k.secured || encrypts(host.objects); k.secured {
+		if err := k.readIPsec(ctx, live.World); err != nil {
+			return nil, err
+		}
+	}
 	live.Nameservers = k.nameservers()
 	return live, nil
 }

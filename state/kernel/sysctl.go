@@ -19,7 +19,8 @@ const procSys = "/proc/sys"
 
 // ReadSysctls adds to w the live values of the settings that are in the worlds of like. They are
 // not part of a Snapshot, because there are hundreds of them in each namespace. Settings
-// that the kernel does not have are left out.
+// that the kernel does not have are left out. What there is of IPsec is added too, if one of
+// like has any.
 func (k *Kernel) ReadSysctls(ctx context.Context, w state.World, like ...state.World) error {
 	wanted := map[state.Place][]state.Sysctl{}
 	seen := map[state.Key]bool{}
@@ -29,6 +30,12 @@ func (k *Kernel) ReadSysctls(ctx context.Context, w state.World, like ...state.W
 				seen[key] = true
 				wanted[s.Place] = append(wanted[s.Place], s)
 			}
+		}
+	}
+	if !k.secured && likeIPsec(like) {
+		k.secured = true
+		if err := k.readIPsec(ctx, w); err != nil {
+			return err
 		}
 	}
 	if len(wanted) == 0 {
