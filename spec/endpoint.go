@@ -38,7 +38,7 @@ func (i *instance) fillEndpoint(rd *reading, v *values) {
 	rec.Service = rd.service(v, rec.Name)
 	var from []state.PortRange
 	for _, p := range v.of("port") {
-		port, choice := rd.port(p)
+		port, choice := rd.port(p, rd.portAddress(i.on.network))
 		rec.Ports, from = append(rec.Ports, port), append(from, choice)
 	}
 	i.endpoint = &Endpoint{Endpoint: rec, PortsFrom: from, Decl: i.decl(rd, v)}

@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/netip"
 	"strconv"
@@ -26,7 +27,7 @@ func portSchema() BlockSchema {
 				"the first free ones of the range are taken and kept. Default: free ports from 61000 up.").checked(onStrings(checkPortRange)),
 			attr("protocol", cty.String, "`tcp`, `udp` or `sctp`.").or(cty.StringVal("tcp")).checked(oneOf("tcp", "udp", "sctp")),
 			attr("address", cty.String, "The host's address to publish on; `0.0.0.0` and `::` are all of one family, `127.0.0.1` is for programs on the host alone. "+
-				"Default: all addresses, of the families that the endpoint has.").checked(onStrings(checkPortAddress)),
+				"Default: that which the network says (`host_binding`), else all addresses, of the families that the endpoint has.").checked(onStrings(CheckPortAddress)),
 		},
 	}}
 }
@@ -57,8 +58,8 @@ func parsePortRange(s string) (state.PortRange, error) {
 	return r, nil
 }
 
-// checkPortAddress allows an address of a host, or all of them.
-func checkPortAddress(s string) error {
+// CheckPortAddress allows an address of a host, or all of them.
+func CheckPortAddress(s string) error {
 	if err := checkAddr(s); err != nil {
 		return err
 	}
@@ -74,9 +75,23 @@ func checkPortAddress(s string) error {
 	return nil
 }
 
+// portAddress is the host's address for the network's ports that name none.
+func (rd *reading) portAddress(n *Network) netip.Addr {
+	d := rd.c.lang.driver(n.Driver)
+	if d == nil || d.PortAddress == "" {
+		return netip.Addr{}
+	}
+	var a netip.Addr
+	_ = json.Unmarshal(n.Options[d.PortAddress], &a) // absent, or checked when it was read
+	return a
+}
+
 // port reads a port block, and where the host's port may be chosen from.
-func (rd *reading) port(p *partValues) (port state.Port, from state.PortRange) {
-	port = state.Port{Protocol: p.text("protocol"), Address: p.addr("address")}
+func (rd *reading) port(p *partValues, usual netip.Addr) (port state.Port, from state.PortRange) {
+	port = state.Port{Protocol: p.text("protocol"), Address: usual}
+	if given := p.addr("address"); given.IsValid() {
+		port.Address = given
+	}
 	inside, err := parsePortRange(p.text("container"))
 	if p.bad || err != nil {
 		return port, from

@@ -185,4 +185,7 @@ type DriverSchema struct {
 	Doc      string
 	Network  Schema
 	Endpoint Schema
+	// PortAddress is the network's option that says on which address of the host the ports
+	// of its endpoints are published that do not say so themselves; "" for none.
+	PortAddress string
 }

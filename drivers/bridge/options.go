@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -35,6 +36,8 @@ type options struct {
 	Hairpin     bool       `json:"hairpin"`
 	InhibitIPv4 bool       `json:"inhibit_ipv4"`
 	MAC         state.MAC  `json:"mac"`
+	// Trusted are interfaces of the host.
+	Trusted []string `json:"trusted_host_interfaces"`
 }
 
 // decode reads the options over their defaults, so that a record without one of them (of
@@ -56,8 +59,9 @@ func (Driver) Schema() spec.DriverSchema {
 			"Networks are closed: nothing from outside of a network gets in that nobody inside has asked for, neither from other networks " +
 			"nor from other stacks nor from the LAN. `gateway_mode` and `isolation` open them. Rules of others (a FORWARD policy of DROP, as Docker " +
 			"sets it) still apply to the packets that cnmctl lets through.",
-		Network:  spec.Schema{Name: "bridge", Doc: "Options of a bridge network.", Attrs: slices.Concat(deviceAttrs(), gatewayAttrs())},
-		Endpoint: spec.Schema{Name: "bridge", Doc: "An endpoint of a bridge network has no options of its own."},
+		Network:     spec.Schema{Name: "bridge", Doc: "Options of a bridge network.", Attrs: slices.Concat(deviceAttrs(), gatewayAttrs())},
+		PortAddress: "host_binding",
+		Endpoint:    spec.Schema{Name: "bridge", Doc: "An endpoint of a bridge network has no options of its own."},
 	}
 }
 
@@ -93,6 +97,9 @@ func gatewayAttrs() []spec.AttrSchema {
 		{Name: "isolation", Type: cty.Bool, Default: cty.True,
 			Doc: "Keep out what comes from other networks of the stack, whatever the gateway mode. Networks that all have `false` reach each other, " +
 				"with their own addresses, in every mode; a network with `true` is closed to all others."},
+		drivers.HostBinding(),
+		{Name: "trusted_host_interfaces", Type: cty.List(cty.String), Check: checkTrusted,
+			Doc: "Interfaces of the host, as in `[\"eth1\"]`. What comes in by them may go to published ports also by the endpoints' own addresses, which in the mode `nat` nobody else may."},
 	}
 }
 
@@ -103,6 +110,25 @@ func modeAttr(family string) spec.AttrSchema {
 			"asked for. `nat-unprotected`: the same, but everybody who has a route may come in. `routed`: addresses stay; everybody who has a route may ping, and come to the ports that endpoints publish. " +
 			"In both, `isolation` still keeps other networks of the stack out. `isolated`: only for internal networks; the bridge has no address, so not even the host takes part.",
 	}
+}
+
+func checkTrusted(v cty.Value) error {
+	seen := map[string]bool{}
+	for it := v.ElementIterator(); it.Next(); {
+		_, e := it.Element()
+		if e.IsNull() {
+			return errors.New("an element is null; leave it out instead")
+		}
+		name := e.AsString()
+		if err := drivers.CheckInterfaceName(name); err != nil {
+			return err
+		}
+		if seen[name] {
+			return fmt.Errorf("%q is in it twice", name)
+		}
+		seen[name] = true
+	}
+	return nil
 }
 
 func checkMode(s string) error {

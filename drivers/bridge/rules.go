@@ -43,7 +43,7 @@ func (n network) unisolated() bool { return !n.Isolation && !n.Internal }
 // bridge comes here only if br_netfilter is loaded and switched on; the first rule is
 // about that and nothing else.
 func (n network) rules(p *ports) []drivers.Rules {
-	rules := []drivers.Rules{{Chain: n.chainTo(), Rules: n.inbound()}}
+	rules := []drivers.Rules{{Chain: n.chainTo(), Rules: n.inbound(p)}}
 	if n.Internal {
 		return append(rules, drivers.Rules{Chain: n.chainFrom(), Rules: []state.FilterRule{
 			n.rule(drop, state.ToLink(n.Device).Negated()),
@@ -61,7 +61,7 @@ func (n network) rule(do state.Statement, matches ...state.Match) state.FilterRu
 
 // inbound decides on what is forwarded into the network. Replies come back; what else may
 // come in is the gateway mode's to say, for each family.
-func (n network) inbound() []state.FilterRule {
+func (n network) inbound(p *ports) []state.FilterRule {
 	among := accept
 	if !n.ICC {
 		among = drop
@@ -74,7 +74,24 @@ func (n network) inbound() []state.FilterRule {
 	if n.unisolated() {
 		rules = append(rules, n.rule(accept, state.InSet(state.IifName, drivers.Unisolated)))
 	}
-	return append(rules, n.strangers()...)
+	return append(append(rules, n.trusted(p)...), n.strangers()...)
+}
+
+// trusted lets in what goes to a published port by the endpoint's own address, from the
+// interfaces that may.
+func (n network) trusted(p *ports) []state.FilterRule {
+	published := [2]state.Match{
+		state.InSet(state.AddrPortKey4, drivers.Published4), state.InSet(state.AddrPortKey6, drivers.Published6),
+	}
+	var rules []state.FilterRule
+	for _, link := range n.Trusted {
+		for f, has := range p.translated {
+			if has && n.mode(f == family(true)) == nat {
+				rules = append(rules, n.rule(accept, state.FromLink(link), published[f]))
+			}
+		}
+	}
+	return rules
 }
 
 // strangers decides, for each family, on connections from outside that nobody inside has

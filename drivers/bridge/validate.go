@@ -22,6 +22,7 @@ func (Driver) Validate(n *spec.Network, endpoints []*spec.Endpoint) hcl.Diagnost
 	v.adoption()
 	v.gatewayModes()
 	v.translation()
+	v.trust()
 	for _, e := range endpoints {
 		v.ports(e)
 	}
@@ -82,5 +83,17 @@ func (v *validator) translation() {
 		case !v.Masquerade:
 			v.refuse(attr, "Source address without translation", "With masquerade = false addresses are not translated. Remove snat_%s, or masquerade.", f.name)
 		}
+	}
+}
+
+// trust: interfaces are trusted where others are not.
+func (v *validator) trust() {
+	const attr = "bridge.trusted_host_interfaces"
+	switch {
+	case len(v.Trusted) == 0:
+	case v.n.Internal:
+		v.refuse(attr, "Trusted interfaces of a network without a way in", "%s is internal, so nothing outside of it gets in. Remove trusted_host_interfaces, or internal.", v.n.Mark.Address)
+	case v.Mode4 != nat && v.Mode6 != nat:
+		v.refuse(attr, "Trusted interfaces of an open network", "%s is in no family in the gateway mode \"nat\", so everybody may go to published ports by the endpoints' own addresses. Remove trusted_host_interfaces, or choose nat.", v.n.Mark.Address)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"math/big"
 	"net/netip"
 
+	"github.com/cnmctl/cnmctl/drivers"
 	"github.com/cnmctl/cnmctl/spec"
 	"github.com/cnmctl/cnmctl/state"
 	"github.com/zclconf/go-cty/cty"
@@ -47,8 +48,10 @@ func (Driver) Schema() spec.DriverSchema {
 				Doc: "Leave checksums and segmentation of what goes into a tunnel to the network card. It is faster, and where cards or drivers get it wrong, pings pass and TCP does not."},
 			{Name: "gateway_subnet", Type: cty.String, Check: checkGatewaySubnet,
 				Doc: "The subnet of the bridge by which sandboxes get out, the same for all overlay networks of the stack, as in `172.18.0.0/16`. A free one is chosen from the default pools when absent."},
+			drivers.HostBinding(),
 		}},
-		Endpoint: spec.Schema{Name: "overlay", Doc: "An endpoint of an overlay network has no options of its own."},
+		PortAddress: "host_binding",
+		Endpoint:    spec.Schema{Name: "overlay", Doc: "An endpoint of an overlay network has no options of its own."},
 	}
 }
 

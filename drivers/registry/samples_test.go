@@ -56,6 +56,8 @@ func bridgeSamples() map[string]*Records {
 		state.Port{Protocol: "udp", Address: netip.MustParseAddr("192.0.2.1"), Host: 53, Container: 53, Count: 1},
 		state.Port{Protocol: "sctp", Address: netip.MustParseAddr("::"), Host: 9000, Container: 9000, Count: 1},
 	)).Attach("front", "w1", publishing(state.Port{Protocol: "tcp", Host: 80, Container: 80, Count: 1}))
+	samples["ports-trusted"] = records().Network("front", "bridge", dual, `trusted_host_interfaces = ["eth1","eth2"]`).Sandbox("w0").
+		Attach("front", "w0", publishing(state.Port{Protocol: "tcp", Host: 8080, Container: 80, Count: 1}))
 	samples["ports-routed"] = records().Network("front", "bridge", dual, `gateway_mode_ipv6 = "routed"`, "icc = false").Sandbox("w0").
 		Attach("front", "w0", publishing(state.Port{Protocol: "tcp", Host: 8080, Container: 80, Count: 1}))
 	samples["link-local"] = records().Network("front", "bridge", four).Network("two", "bridge", []string{"10.2.0.0/24", "fd00:2::/64"}).Sandbox("w0").Sandbox("w1").
