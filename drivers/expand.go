@@ -84,6 +84,9 @@ func Expand(stack, host string, records Records, all []Driver) (state.World, err
 			return nil, fmt.Errorf("expanding %s: %w", s.Mark.Address, err)
 		}
 	}
+	if err := x.add(x.neighborLimits()...); err != nil {
+		return nil, err
+	}
 	if r, ok := x.table.ruleset(stack); ok {
 		if err := x.add(r); err != nil {
 			return nil, err

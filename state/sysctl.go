@@ -12,7 +12,11 @@ type Sysctl struct {
 	Mark Owner
 	// Keep: never set back. Host-wide switches (ip_forward) are turned on when needed
 	// and left on, because others may have come to rely on them.
+	// A number that is kept is a lower bound.
 	Keep bool
+	// Optional: where there is no such setting, nothing is missed. Those of the whole machine
+	// are seen in its first network namespace alone.
+	Optional bool `json:",omitempty"`
 	// Guard is the ruleset that must stand before the setting opens something; the zero
 	// Key for none.
 	Guard Key `json:",omitzero"`

@@ -68,10 +68,13 @@ func (k *Kernel) readSysctls(w state.World, p state.Place, sysctls []state.Sysct
 	}
 	for _, s := range sysctls {
 		value, err := readSysctl(s.Path)
-		if isAny(err, unix.ENOENT) {
+		switch {
+		case isAny(err, unix.ENOENT) && s.Optional, err == nil && s.Keep && atLeast(value, s.Value):
+			w.Add(s)
 			continue
-		}
-		if err != nil {
+		case isAny(err, unix.ENOENT):
+			continue
+		case err != nil:
 			return err
 		}
 		// Who owns a setting cannot be seen on it: it is whoever owns what it is on.
@@ -163,7 +166,7 @@ func (k *Kernel) setSysctl(op state.Op) error {
 		return writeSysctl(s.Path, value)
 	case s.Keep:
 		live, err := readSysctl(s.Path)
-		if err == nil && atLeast(live, s.Value) {
+		if err == nil && atLeast(live, s.Value) || isAny(err, unix.ENOENT) && s.Optional {
 			return nil
 		}
 	}

@@ -62,6 +62,26 @@ func TestKeptSysctl(t *testing.T) {
 	b.shows("cat "+path, "1")
 	b.apply(remove(forward)...)
 	b.shows("cat "+path, "1")
+
+	// A limit is raised, and one that is higher is good enough; it is never lowered.
+	limit := state.Sysctl{Place: state.Host, Path: "net/ipv4/tcp_max_syn_backlog", Value: "4096", Mark: owner("network.n"), Keep: true}
+	b.Sh("sysctl -qw net.ipv4.tcp_max_syn_backlog=512")
+	if live := b.live(state.World{limit.Key(): limit})[limit.Key()]; state.Compare(limit, live).Same() {
+		t.Errorf("a limit of 512 is as good as %+v", limit)
+	}
+	b.apply(create(limit)...)
+	b.same(limit)
+	b.Sh("sysctl -qw net.ipv4.tcp_max_syn_backlog=9999")
+	b.same(limit)
+	b.apply(create(limit)...)
+	b.apply(remove(limit)...)
+	b.shows("sysctl -n net.ipv4.tcp_max_syn_backlog", "9999")
+
+	// The neighbor table's are the whole machine's, and not to be seen in other namespaces.
+	table := limit
+	table.Path, table.Optional = "net/ipv4/neigh/default/gc_thresh3", true
+	b.same(table)
+	b.apply(create(table)...)
 }
 
 // Settings of what is gone, or was never ours, are nobody's.
