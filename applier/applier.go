@@ -173,13 +173,15 @@ func (r *run) forward(ctx context.Context, plan *planner.Plan) error {
 
 	before := r.opts.Before
 	for range mostRounds {
+		predicted := make(chan state.World, 1)
+		go func() { predicted <- planner.Predict(before, plan) }()
 		count, err := r.waves(ctx, Applying, plan)
 		r.result.Done += count.done
 		r.result.Failed, r.result.NotTried = count.failed, count.notTried()
 		if err != nil {
 			return err
 		}
-		if _, err := r.verify(ctx, planner.Predict(before, plan)); err != nil {
+		if _, err := r.verify(ctx, <-predicted); err != nil {
 			return fmt.Errorf("verifying: %w", err)
 		}
 		if r.opts.Next == nil || !plan.Asks() {

@@ -162,9 +162,8 @@ func (h Held) network(n *spec.Network) HeldNetwork {
 // what a run that was cut short had got to.
 func inStore(records state.World) Held {
 	h := newHeld()
-	keys := records.Keys()
-	for _, k := range keys {
-		switch r := records[k].(type) {
+	for _, o := range records {
+		switch r := o.(type) {
 		case state.Network:
 			n := HeldNetwork{Devices: nonEmpty(r.Device), VNIs: slices.Clone(r.VNIs)}
 			for _, s := range r.Subnets {
@@ -191,7 +190,7 @@ func inStore(records state.World) Held {
 			h.Endpoints[r.Mark.Address] = e
 		}
 	}
-	for _, k := range keys {
+	for _, k := range records.KeysOf(state.KindClaim) {
 		if c, ok := records[k].(state.Claim); ok {
 			h.addClaim(c)
 		}

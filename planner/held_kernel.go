@@ -12,8 +12,7 @@ import (
 // mark and holds nothing.
 func inKernel(live state.World) Held {
 	h := newHeld()
-	keys := live.Keys()
-	for _, k := range keys {
+	for _, k := range live.KeysOf(state.KindLink, state.KindRuleset) {
 		if l, ok := live[k].(state.Link); ok && l.Mark.Address != "" {
 			h.addLink(l, live)
 		}
@@ -21,7 +20,7 @@ func inKernel(live state.World) Held {
 			h.addPublished(r)
 		}
 	}
-	for _, k := range keys {
+	for _, k := range live.KeysOf(state.KindAddress) {
 		a, ok := live[k].(state.IPAddress)
 		if !ok || (a.Prefix.Addr().Is6() && a.Prefix.Addr().IsLinkLocalUnicast()) || a.LinkScope {
 			continue // they are as they are written, and every bridge may have the same one

@@ -52,8 +52,11 @@ func (o Options) at(a state.Address) *hcl.Range {
 // unignored are the fields of a delta without those that the block's ignore_changes names.
 // The mark is never ignored: it is not the user's to change.
 func (o Options) unignored(owner state.Address, d state.Delta) state.Delta {
+	if d.Same() {
+		return d
+	}
 	names := o.Decls[owner].IgnoreChanges
-	if len(names) == 0 || d.Same() {
+	if len(names) == 0 {
 		return d
 	}
 	var kept state.Delta

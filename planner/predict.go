@@ -72,17 +72,20 @@ func Verify(live, want state.World, opts Options) []string {
 	want = refreshed(want, live)
 	d := newDiff(live, want, opts)
 	d.fill(live, want)
-	var lines []string
-	for _, k := range slices.SortedFunc(maps.Keys(d.nodes), state.CompareKeys) {
-		n := d.nodes[k]
+	found := map[state.Key]string{}
+	for _, n := range d.all {
 		if problem := d.conflict(n); problem != nil && problem.Severity == hcl.DiagError {
-			lines = append(lines, problem.Detail)
+			found[n.key] = problem.Detail
 			continue
 		}
 		d.compare(n)
 		if line := n.difference(); line != "" {
-			lines = append(lines, line)
+			found[n.key] = line
 		}
+	}
+	var lines []string
+	for _, k := range slices.SortedFunc(maps.Keys(found), state.CompareKeys) {
+		lines = append(lines, found[k])
 	}
 	return lines
 }

@@ -5,8 +5,10 @@ import (
 	"fmt"
 )
 
-// envelope is an object on disk: its kind beside it, so that it can be read back.
-type envelope struct {
+// Envelope is an object on disk: its kind beside it, so that it can be read back. A file of
+// many objects is read as envelopes, which are then opened: to look for the end of each object
+// again costs as much as to read it.
+type Envelope struct {
 	Kind   Kind            `json:"kind"`
 	Object json.RawMessage `json:"object"`
 }
@@ -30,16 +32,21 @@ func EncodeObject(o Object) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encoding %s: %w", o.Key(), err)
 	}
-	return json.Marshal(envelope{kind, body})
+	return json.Marshal(Envelope{kind, body})
 }
 
 // DecodeObject reads what EncodeObject wrote. Unknown kinds are an error: a file from a
 // newer cnmctl is refused rather than half understood.
 func DecodeObject(b []byte) (Object, error) {
-	var e envelope
+	var e Envelope
 	if err := json.Unmarshal(b, &e); err != nil {
 		return nil, fmt.Errorf("decoding an object: %w", err)
 	}
+	return e.Open()
+}
+
+// Open reads the object.
+func (e Envelope) Open() (Object, error) {
 	switch e.Kind {
 	case KindNamespace:
 		return decodeAs[Namespace](e)
@@ -99,7 +106,7 @@ func DecodeObject(b []byte) (Object, error) {
 	return nil, fmt.Errorf("decoding an object: unknown kind %q", e.Kind)
 }
 
-func decodeAs[T Object](e envelope) (Object, error) {
+func decodeAs[T Object](e Envelope) (Object, error) {
 	var o T
 	if err := json.Unmarshal(e.Object, &o); err != nil {
 		return nil, fmt.Errorf("decoding a %s: %w", e.Kind, err)

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"reflect"
 	"slices"
 )
 
@@ -109,7 +110,7 @@ func differences(want, live Object) []Field {
 	return fields
 }
 
-// equal is the cheap answer for the common case: kinds that are plain comparable values.
+// equal is the cheap answer for the common case: two that are alike to the last field.
 func equal(a, b Object) bool {
 	switch a := a.(type) {
 	case Link:
@@ -126,6 +127,8 @@ func equal(a, b Object) bool {
 		return ok && a == b
 	case IPAddress, Rule, Neighbor, FDB, Namespace, File, Claim, HostRecord, IPsecState, IPsecPolicy, Keyring:
 		return a == b
+	case Network, Sandbox, Endpoint:
+		return reflect.DeepEqual(a, b)
 	}
 	return false
 }
@@ -145,6 +148,18 @@ func (w World) Keys() []Key {
 	keys := make([]Key, 0, len(w))
 	for k := range w {
 		keys = append(keys, k)
+	}
+	slices.SortFunc(keys, CompareKeys)
+	return keys
+}
+
+// KeysOf are those of some kinds, in order.
+func (w World) KeysOf(kinds ...Kind) []Key {
+	var keys []Key
+	for k := range w {
+		if slices.Contains(kinds, k.Kind) {
+			keys = append(keys, k)
+		}
 	}
 	slices.SortFunc(keys, CompareKeys)
 	return keys

@@ -51,10 +51,10 @@ func (c content) line(k state.Key) ([]byte, error) {
 
 // header is everything in a file but its objects.
 type header struct {
-	Version int               `json:"version"`
-	Stack   string            `json:"stack"`
-	MadeDir bool              `json:"made_directory,omitempty"`
-	Objects []json.RawMessage `json:"objects"`
+	Version int              `json:"version"`
+	Stack   string           `json:"stack"`
+	MadeDir bool             `json:"made_directory,omitempty"`
+	Objects []state.Envelope `json:"objects"`
 }
 
 // encode writes one object a line, in order of key, so that two files compare well.
@@ -101,8 +101,8 @@ func decode(text []byte, stack string) (content, error) {
 	}
 	c := newContent(h.Stack)
 	c.madeDir = h.MadeDir
-	for i, raw := range h.Objects {
-		o, err := state.DecodeObject(raw)
+	for i, e := range h.Objects {
+		o, err := e.Open()
 		if err != nil {
 			return content{}, fmt.Errorf("object %d: %w", i+1, err)
 		}

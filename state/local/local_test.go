@@ -176,7 +176,7 @@ func TestBadFilesAreExplained(t *testing.T) {
 		`{"version":"1"}`:                        {"line 1", deletable},
 		`{"version":99}`:                         {"format version 99", "newer"},
 		`{"version":1,"stack":"x"}`:              {`stack "x", not of "shop"`, "a file of its own"},
-		file(`7`):                                {"object 1", deletable},
+		file(`7`):                                {"line 1", deletable},
 		file(`{"kind":"claim"}`):                 {"object 1", deletable},
 		file(`{"kind":"spaceship","object":{}}`): {"object 1", "spaceship", deletable},
 		file(object + "," + object):              {"object 2", "twice", deletable},
