@@ -19,7 +19,7 @@ func (r *run) settleCarriers(n *nursery) error {
 		if err != nil {
 			return err
 		}
-		for _, name := range waitingFor(n.well(p)) {
+		for _, name := range n.waitingFor(p) {
 			if err := open.conn.askFor(noCancel, name); err != nil && !isAny(err, unix.ENODEV) {
 				return fmt.Errorf("waiting for the carrier of %s in %s: %w", name, p, err)
 			}
@@ -30,14 +30,14 @@ func (r *run) settleCarriers(n *nursery) error {
 
 // waitingFor lists what may have been up before its carrier came: the bridges that new
 // links are ports of, once each, and the ends that are no ports. Ports come up last.
-func waitingFor(made []*making) (names []string) {
+func (n *nursery) waitingFor(p state.Place) (names []string) {
 	seen := map[string]bool{}
-	for _, m := range made {
+	for _, m := range n.well(p) {
 		name := m.link.Master
 		if name == "" && (m.link.Type == state.Veth || m.link.Stacked()) {
-			name = m.link.Name // after one that is postponed, once more
+			name = m.link.Name
 		}
-		if name != "" && !seen[name] {
+		if name != "" && !seen[name] && !n.idle[state.End{Place: p, Name: name}] {
 			seen[name] = true
 			names = append(names, name)
 		}

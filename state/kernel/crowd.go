@@ -37,8 +37,10 @@ func (r *run) postpone(n *nursery) {
 	}
 	n.in[state.Host] = others
 	late := &nursery{in: map[state.Place][]*making{}, failed: map[int]error{}}
+	n.idle = map[state.End]bool{}
 	for _, m := range ports {
 		late.add(m)
+		n.idle[m.link.Peer] = true
 	}
 	r.late = append(r.late, crowded{r, late})
 }

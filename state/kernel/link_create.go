@@ -31,6 +31,8 @@ type nursery struct {
 	places []state.Place
 	in     map[state.Place][]*making
 	failed map[int]error
+	// idle are ends whose carrier comes with a port that is postponed.
+	idle map[state.End]bool
 }
 
 func (n *nursery) add(m *making) {

@@ -6,38 +6,60 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 
 	"github.com/cnmctl/cnmctl/state"
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 )
 
-// createNamespaces makes all namespaces of the wave on one thread that goes from one to
-// the next: a new thread for each would double the cost, and more threads gain nothing
-// (the kernel makes one at a time).
+// makers is how many threads make namespaces. The kernel makes one at a time; while it does,
+// the other thread marks and names the one before. More gain nothing.
+const makers = 2
+
+// createNamespaces makes all namespaces of the wave on threads that go from one to the next:
+// a new thread for each would double the cost.
 func (r *run) createNamespaces(ops []int) error {
 	unlock, err := r.lockNetnsDir()
 	if err != nil {
 		return fmt.Errorf("preparing %s: %w", r.netnsDir, err)
 	}
 	defer unlock()
-	return excursion(func() error {
-		for _, i := range ops {
-			if err := r.ctx.Err(); err != nil {
-				return err
-			}
-			n := r.wave[i].After.(state.Namespace)
-			c, ino, err := r.makeNamespace(n)
-			if err == nil {
-				r.keep(state.Netns(n.Name), c, ino)
-			}
-			r.report(i, err)
-			if r.first != nil {
-				return nil
-			}
+	left := make(chan int, len(ops))
+	for _, i := range ops {
+		left <- i
+	}
+	close(left)
+	var one sync.Mutex // of them keeps and reports at a time
+	var group errgroup.Group
+	for range min(makers, len(ops)) {
+		group.Go(func() error {
+			return excursion(func() error { return r.makeNamespaces(left, &one) })
+		})
+	}
+	return group.Wait()
+}
+
+// makeNamespaces makes what is left until nothing is, or one fails.
+func (r *run) makeNamespaces(left <-chan int, one *sync.Mutex) error {
+	for i := range left {
+		if err := r.ctx.Err(); err != nil {
+			return err
 		}
-		return nil
-	})
+		n := r.wave[i].After.(state.Namespace)
+		c, ino, err := r.makeNamespace(n)
+		one.Lock()
+		if err == nil {
+			r.keep(state.Netns(n.Name), c, ino)
+		}
+		r.report(i, err)
+		failed := r.first != nil
+		one.Unlock()
+		if failed {
+			return nil
+		}
+	}
+	return nil
 }
 
 // updateNamespaces rewrites marks; where the namespace itself is missing because its
