@@ -179,10 +179,8 @@ func (f *flow) look(ctx context.Context) error {
 
 // join makes one world of what store and kernel hold.
 func (f *flow) join() {
-	f.before = maps.Clone(f.records)
-	if f.before == nil {
-		f.before = state.World{}
-	}
+	f.before = make(state.World, len(f.records)+len(f.live.World))
+	maps.Copy(f.before, f.records)
 	maps.Copy(f.before, f.live.World)
 }
 

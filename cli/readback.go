@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"maps"
-	"reflect"
 
 	"github.com/cnmctl/cnmctl/agent"
 	"github.com/cnmctl/cnmctl/applier"
@@ -81,7 +80,7 @@ func (f *flow) findOutdated() state.World {
 func (f *flow) recordsDiffer() bool {
 	for k, o := range f.records {
 		want, ok := f.want[k]
-		if !ok || !reflect.DeepEqual(o, want) && !state.Compare(want, o).Same() {
+		if !ok || !state.Compare(want, o).Same() {
 			return true
 		}
 	}

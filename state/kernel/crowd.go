@@ -48,16 +48,27 @@ func (r *run) postpone(n *nursery) {
 // Raise brings up the ports that wait until all else has been done. A Snapshot does so too,
 // when it has read the namespaces.
 func (k *Kernel) Raise(ctx context.Context) error {
-	late := k.late
-	k.late = nil
-	for _, c := range late {
+	late, err := k.raiseLate(ctx)
+	return errors.Join(err, late.settlePeers())
+}
+
+// crowds are all ports that have waited.
+type crowds []crowded
+
+// raiseLate brings up the ports that wait. What is behind them still has to be settled.
+func (k *Kernel) raiseLate(ctx context.Context) (late crowds, err error) {
+	late, k.late = k.late, nil
+	for i, c := range late {
 		c.run.ctx = ctx
-		if err := c.raise(); err != nil {
-			return fmt.Errorf("bringing up the new ports: %w", err)
+		if err := errors.Join(c.raise(), late[i:i+1].settle(inHost)); err != nil {
+			return late[:i], fmt.Errorf("bringing up the new ports: %w", err)
 		}
 	}
-	return nil
+	return late, nil
 }
+
+func inHost(p state.Place) bool { return p == state.Host }
+func apart(p state.Place) bool  { return p != state.Host }
 
 func (c crowded) raise() error {
 	if err := c.run.raise(c.ports, state.Host); err != nil {
@@ -72,12 +83,22 @@ func (c crowded) raise() error {
 	if err := errors.Join(failures...); err != nil {
 		return err
 	}
-	if err := c.run.settleCarriers(c.ports); err != nil {
-		return err
-	}
-	for _, m := range c.ports.well(state.Host) {
-		if err := c.run.settlePeer(m.link.Peer); err != nil {
-			return err
+	return c.run.settleCarriers(c.ports)
+}
+
+// settlePeers settles the ends in namespaces. It uses their sockets, and not the host's.
+func (late crowds) settlePeers() error { return late.settle(apart) }
+
+// settle has the kernel act on the carriers of the ends behind the ports, in some places.
+func (late crowds) settle(in func(state.Place) bool) error {
+	for _, c := range late {
+		for _, m := range c.ports.well(state.Host) {
+			if !in(m.link.Peer.Place) {
+				continue
+			}
+			if err := c.run.settlePeer(m.link.Peer); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -128,16 +128,22 @@ func (k *Kernel) readHost(ctx context.Context, host *reading, live *Live) error 
 	return k.inPlace(ctx, state.Host, func(nsfd int) error { return k.readFilter(nsfd, host) })
 }
 
-// raiseAndRead brings up the ports that wait, and reads the host.
+// raiseAndRead brings up the ports that wait, and reads the host while the kernel acts on
+// the carriers of what is behind them.
 func (k *Kernel) raiseAndRead(ctx context.Context, host *reading, live *Live) error {
-	if err := k.Raise(ctx); err != nil {
-		return err
+	late, err := k.raiseLate(ctx)
+	if err != nil {
+		return errors.Join(err, late.settlePeers())
 	}
-	var err error
-	if host.on.links, err = host.conn.links(ctx); err != nil {
+	settled := make(chan error, 1)
+	go func() { settled <- late.settlePeers() }()
+	if host.on.links, err = host.conn.links(ctx); err == nil {
+		err = k.readHost(ctx, host, live)
+	}
+	if err := errors.Join(err, <-settled); err != nil {
 		return fmt.Errorf("in the host's namespace: %w", err)
 	}
-	return k.readHost(ctx, host, live)
+	return nil
 }
 
 // gather puts what was read together: the links need to know of all namespaces, because
