@@ -112,14 +112,8 @@ func (f *flow) execute(ctx context.Context) error {
 	if err := f.awaitHosts(ctx); err != nil {
 		return err
 	}
-	if plan.Asks() && f.config != nil { // outputs may tell by now what plugins gave
-		if err := f.evaluate(ctx); err != nil {
-			return err
-		}
-	}
 	f.s.say.done(plan, operation(f.destroy))
-	f.showOutputs()
-	return nil
+	return f.showOutputs()
 }
 
 // carryOut runs the plan with progress; when that fails it says how far it got.

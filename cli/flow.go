@@ -253,8 +253,10 @@ func (f *flow) expand() error {
 	return f.timed("expand into objects", func() (err error) {
 		records := drivers.RecordsOf(f.topology)
 		records.Answers = f.before
-		f.want, err = drivers.Expand(f.stack, f.host, records, registry.All())
-		return err
+		if f.want, err = drivers.Expand(f.stack, f.host, records, registry.All()); err != nil {
+			return err
+		}
+		return f.wantOutputs(f.want)
 	})
 }
 

@@ -2,7 +2,7 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -16,13 +16,15 @@ import (
 func outputCommand(env Env) *ucli.Command {
 	return &ucli.Command{
 		Name: "output", ArgsUsage: "[NAME]",
-		Usage: "Print the outputs of the configuration",
-		Description: about(`Prints all outputs, or one. The values are those of the configuration here with what the
-stack holds: addresses are the ones in use.`,
-			"cnmctl output", "cnmctl output -raw db", "cnmctl output -json"),
-		Flags: flags(varFlags(), hostFlag(), colorFlag(), []ucli.Flag{
+		Usage: "Print the outputs that the last apply has saved",
+		Description: about(`Prints all outputs, or one, as the last apply has saved them in the stack's store; only the store
+is read. With -planned they are those of the configuration here, with what the stack holds: what an apply would save.
+A sensitive output is shown to who asks for it by name, or with -json.`,
+			"cnmctl output", "cnmctl output -raw db", "cnmctl output -json", "cnmctl output -stack=shop -raw db"),
+		Flags: flags(varFlags(), hostFlag(), stackFlag(), colorFlag(), []ucli.Flag{
 			toggle("json", "write JSON"),
 			toggle("raw", "write a string, number or bool as it is, without a newline"),
+			toggle("planned", "print what an apply would save"),
 		}),
 		Action: action(env, output),
 	}
@@ -32,32 +34,70 @@ func output(ctx context.Context, s *session) error {
 	if err := s.arguments(0, 1); err != nil {
 		return err
 	}
+	name := s.Args().First()
+	if name == "" && s.Bool("raw") {
+		return s.misuse(errors.New("-raw prints one output; say which"))
+	}
+	find := saidOutputs
+	if s.Bool("planned") {
+		find = plannedOutputs
+	}
+	all, stack, err := find(ctx, s)
+	switch {
+	case err != nil:
+		return err
+	case name != "":
+		i := slices.IndexFunc(all, func(o *spec.Output) bool { return o.Name == name })
+		if i < 0 {
+			return noOutput(s, stack, name)
+		}
+		return printOutput(s, all[i])
+	case s.Bool("json"):
+		return s.document(outputsDocument(all))
+	case len(all) == 0 && !s.Bool("planned"):
+		s.say.note("Warning: stack %s has no outputs: 'cnmctl apply' saves those of the configuration", stack)
+	}
+	s.say.outputs(all)
+	return nil
+}
+
+// saidOutputs are the outputs that were saved.
+func saidOutputs(ctx context.Context, s *session) (all []*spec.Output, stack string, err error) {
+	if err := s.Set("input", "false"); err != nil { // of the configuration, only the stack's name is needed
+		return nil, "", err
+	}
+	i, err := openInventory(ctx, s)
+	if err != nil {
+		return nil, "", err
+	}
+	all, err = savedOutputs(i.world)
+	return all, i.stack, err
+}
+
+// plannedOutputs are the outputs that an apply would save.
+func plannedOutputs(ctx context.Context, s *session) (all []*spec.Output, stack string, err error) {
+	if s.String("stack") != "" {
+		return nil, "", s.misuse(errors.New("-planned is about the configuration here, and -stack about another one"))
+	}
 	f := &flow{s: s}
 	if err := f.begin(ctx); err != nil {
-		return err
+		return nil, "", err
 	}
 	if err := f.look(ctx); err != nil {
-		return f.preferMistakes(ctx, err)
+		return nil, "", f.preferMistakes(ctx, err)
 	}
 	if err := f.evaluate(ctx); err != nil {
-		return err
+		return nil, "", err
 	}
-	name := s.Args().First()
-	if name == "" {
-		if s.Bool("raw") {
-			return s.misuse(fmt.Errorf("-raw prints one output; say which"))
-		}
-		if s.Bool("json") {
-			return s.document(outputsDocument(f.topology.Outputs))
-		}
-		s.say.outputs(f.topology.Outputs)
-		return nil
-	}
-	i := slices.IndexFunc(f.topology.Outputs, func(o *spec.Output) bool { return o.Name == name })
-	if i < 0 {
+	all = slices.DeleteFunc(f.topology.Outputs, func(o *spec.Output) bool { return o.IsNull() })
+	return all, f.stack, nil
+}
+
+func noOutput(s *session, stack, name string) error {
+	if s.Bool("planned") {
 		return fmt.Errorf("the configuration has no output %q", name)
 	}
-	return printOutput(s, f.topology.Outputs[i])
+	return fmt.Errorf("stack %s has no output %q; if it is new in the configuration, 'cnmctl apply' saves it", stack, name)
 }
 
 // printOutput prints one output. Being asked for by name, it is shown even if sensitive.
@@ -76,57 +116,4 @@ func printOutput(s *session, o *spec.Output) error {
 	}
 	s.say.line("%s", literal(o.Value))
 	return nil
-}
-
-// outputs prints outputs as name = value.
-func (v *voice) outputs(all []*spec.Output) {
-	widest := 0
-	for _, o := range all {
-		widest = max(widest, len(o.Name))
-	}
-	for _, o := range all {
-		text := "<sensitive>"
-		if !o.Sensitive {
-			text = literal(o.Value)
-		}
-		v.line("%-*s = %s", widest, o.Name, text)
-	}
-}
-
-// outputsDocument is what output -json writes: each output's value, type and whether it is
-// sensitive.
-func outputsDocument(all []*spec.Output) map[string]any {
-	doc := map[string]any{}
-	for _, o := range all {
-		doc[o.Name] = map[string]any{
-			"sensitive": o.Sensitive,
-			"type":      json.RawMessage(typeJSON(o.Value.Type())),
-			"value":     ctyjson.SimpleJSONValue{Value: o.Value},
-		}
-	}
-	return doc
-}
-
-func typeJSON(t cty.Type) []byte {
-	text, err := ctyjson.MarshalType(t)
-	if err != nil {
-		return []byte(`"dynamic"`)
-	}
-	return text
-}
-
-// showOutputs prints the outputs after an apply.
-func (f *flow) showOutputs() {
-	if f.topology == nil || len(f.topology.Outputs) == 0 || f.destroy {
-		return
-	}
-	f.s.say.line("\nOutputs:\n")
-	f.s.say.outputs(f.topology.Outputs)
-	shown := outputsDocument(f.topology.Outputs)
-	for _, o := range f.topology.Outputs {
-		if o.Sensitive {
-			delete(shown[o.Name].(map[string]any), "value")
-		}
-	}
-	f.s.say.stream.emit("info", "outputs", fmt.Sprintf("Outputs: %d", len(shown)), map[string]any{"outputs": shown})
 }

@@ -62,7 +62,7 @@ func readHost(ctx context.Context, k *kernel.Kernel, p *plugins.Target) (*kernel
 }
 
 // next plans what follows from what plugins have answered: the records say all that the
-// configuration said, so it is not needed for that.
+// configuration said but for its outputs.
 func (f *flow) next(ctx context.Context) (*planner.Plan, state.World, error) {
 	if f.pass != nil {
 		if err := f.planShare(ctx); err != nil {
@@ -77,6 +77,9 @@ func (f *flow) next(ctx context.Context) (*planner.Plan, state.World, error) {
 	}
 	want, err := drivers.Expand(f.stack, f.host, drivers.RecordsIn(f.before), registry.All())
 	if err != nil {
+		return nil, nil, err
+	}
+	if err := f.answeredOutputs(ctx, last, want); err != nil {
 		return nil, nil, err
 	}
 	if !f.whole {

@@ -79,6 +79,9 @@ func (f *flow) findOutdated() state.World {
 // recordsDiffer reports that a record in the store is not as it is wanted.
 func (f *flow) recordsDiffer() bool {
 	for k, o := range f.records {
+		if k.Kind == state.KindOutput {
+			continue
+		}
 		want, ok := f.want[k]
 		if !ok || !state.Compare(want, o).Same() {
 			return true

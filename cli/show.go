@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/cnmctl/cnmctl/planner"
+	"github.com/cnmctl/cnmctl/spec"
 	"github.com/cnmctl/cnmctl/state"
 	ucli "github.com/urfave/cli/v2"
 )
@@ -70,8 +71,14 @@ func showLive(ctx context.Context, s *session, addresses []string) error {
 		return err
 	}
 	blocks := f.liveBlocks(which)
+	var outputs []*spec.Output
+	if len(addresses) == 0 {
+		if outputs, err = savedOutputs(f.records); err != nil {
+			return err
+		}
+	}
 	if s.Bool("json") {
-		return s.document(map[string]any{"format_version": "1.0", "stack": f.stack, "blocks": blocks})
+		return s.document(liveDocument(f.stack, blocks, outputs))
 	}
 	if len(addresses) == 0 {
 		fmt.Fprint(s.say.text, stackBlock(f.stack))
@@ -83,7 +90,19 @@ func showLive(ctx context.Context, s *session, addresses []string) error {
 		}
 		s.say.block(b, names)
 	}
+	for _, o := range outputs {
+		s.say.line("\n%s", outputBlock(o))
+	}
 	return nil
+}
+
+// liveDocument is the stack for machines; without outputs when some blocks are asked for.
+func liveDocument(stack string, blocks []liveBlock, outputs []*spec.Output) map[string]any {
+	doc := map[string]any{"format_version": "1.1", "stack": stack, "blocks": blocks}
+	if len(outputs) > 0 {
+		doc["outputs"] = outputsDocument(outputs)
+	}
+	return doc
 }
 
 // liveBlocks gathers what there is of each block.

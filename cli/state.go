@@ -264,8 +264,8 @@ func (f *flow) blocks(asked []string) ([]state.Address, error) {
 // ownersOf lists the blocks that objects of the world belong to.
 func ownersOf(w state.World) []state.Address {
 	seen := map[state.Address]bool{}
-	for _, o := range w {
-		if a := o.Owner().Address; a != "" {
+	for k, o := range w {
+		if a := o.Owner().Address; a != "" && k.Kind != state.KindOutput {
 			seen[a] = true
 		}
 	}

@@ -46,6 +46,8 @@ func describe(o state.Object) (what, details string) {
 		return o.K.String(), "not made by cnmctl: " + o.What
 	case state.Pool, state.Lease, state.Allocation, state.PluginNetwork, state.PluginEndpoint, state.WayOut, state.Node:
 		return string(o.Key().Kind) + place, ""
+	case state.Output:
+		return "output " + o.Name(), ""
 	case state.Network, state.Sandbox, state.Endpoint, state.HostRecord:
 		return "record of " + o.Key().Name, ""
 	}

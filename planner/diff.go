@@ -28,6 +28,7 @@ func Diff(live, want state.World, opts Options) (*Plan, hcl.Diagnostics) {
 		return nil, hcl.Diagnostics{{Severity: hcl.DiagError, Summary: "No order", Detail: capital(err.Error())}}
 	}
 	plan.Resources = d.resources(plan.Ops)
+	plan.Outputs = plan.outputs(d.open)
 	plan.divide(opts.Host)
 	if diags := d.protected(plan); diags.HasErrors() {
 		return nil, diags
@@ -136,6 +137,8 @@ type diff struct {
 	wanted  map[state.Address]bool
 	// yielded are wanted routes that are not made, because somebody else has one like it.
 	yielded []state.Route
+	// open are outputs that are saved when plugins have answered.
+	open []OutputChange
 	// contents remembers how files differ.
 	contents contents
 }

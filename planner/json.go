@@ -12,7 +12,7 @@ import (
 
 // documentVersion is the version of Document: additions raise the minor number, anything
 // that an old reader would misread the major one.
-const documentVersion = "1.0"
+const documentVersion = "1.1"
 
 // Document is a plan for machines, in the shape of Terraform's (`terraform show -json`):
 // what it has in common with it has the same name.
@@ -27,7 +27,7 @@ type Document struct {
 	// ResourceChanges are the blocks that change, in the order of their addresses.
 	ResourceChanges []ResourceChange `json:"resource_changes"`
 	// OutputChanges are root outputs by name.
-	OutputChanges map[string]Change `json:"output_changes"`
+	OutputChanges map[string]OutputDiff `json:"output_changes"`
 	// Namespaces are those of others that the operations go into.
 	Namespaces []Space `json:"namespaces,omitempty"`
 	// Operations are what will be done to the kernel and the store, in order.
@@ -66,8 +66,6 @@ type Change struct {
 	// attributes do not change.
 	Before any `json:"before"`
 	After  any `json:"after"`
-	// Sensitive: the values are withheld.
-	Sensitive bool `json:"sensitive,omitempty"`
 }
 
 // ObjectChange is one object of a block. Fields are those that differ.
@@ -126,7 +124,7 @@ func NewDocument(p *Plan, version string) Document {
 	doc := Document{
 		FormatVersion: documentVersion, Version: version, Stack: p.Stack, Hosts: p.hostChanges(),
 		ResourceChanges: make([]ResourceChange, 0, len(p.Resources)),
-		OutputChanges:   map[string]Change{},
+		OutputChanges:   map[string]OutputDiff{},
 		Operations:      make([]Operation, 0, len(p.Ops)),
 		Summary:         Summary{p.Count().json(), p.Kernel().json()},
 	}
@@ -135,7 +133,7 @@ func NewDocument(p *Plan, version string) Document {
 	}
 	doc.Namespaces = p.Spaces
 	for _, o := range p.Outputs {
-		doc.OutputChanges[o.Name] = o.change()
+		doc.OutputChanges[o.Name] = o.diff()
 	}
 	begin := 0
 	for wave, end := range p.Waves {
@@ -145,20 +143,6 @@ func NewDocument(p *Plan, version string) Document {
 		begin = end
 	}
 	return doc
-}
-
-func (o OutputChange) change() Change {
-	c := Change{Actions: []string{"update"}, Before: literal(o.Old), After: literal(o.New), Sensitive: o.Sensitive}
-	switch {
-	case o.Old == "":
-		c.Actions = []string{"create"}
-	case o.New == "":
-		c.Actions = []string{"delete"}
-	}
-	if o.Sensitive {
-		c.Before, c.After = nil, nil
-	}
-	return c
 }
 
 func operation(wave int, op state.Op) Operation {

@@ -209,6 +209,8 @@ func (g *graph) store(n *node) {
 		if n.made {
 			g.edge(n.setting(), g.blockGate(recorded, own))
 		}
+	case state.KindOutput: // saved with the records, gone before what it speaks of
+		g.prefer(publish, g.gate(allMade), n.setting())
 	default:
 		if n.made {
 			g.edge(g.blockGate(claimed, own), n.setting())

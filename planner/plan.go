@@ -83,14 +83,6 @@ type Part struct {
 	Along int
 }
 
-// OutputChange is a root output that changes. The values are literals of the language, ""
-// for none.
-type OutputChange struct {
-	Name      string
-	Old, New  string
-	Sensitive bool `json:",omitempty"`
-}
-
 // Empty reports that the plan changes nothing at all.
 func (p *Plan) Empty() bool { return len(p.Ops) == 0 && len(p.Outputs) == 0 }
 

@@ -39,6 +39,9 @@ func (d *diff) putOffAnswers() {
 	if len(asked) == 0 {
 		return
 	}
+	for _, n := range d.all {
+		d.putOffOutput(n)
+	}
 	for again := true; again; {
 		again = false
 		for _, n := range d.all {

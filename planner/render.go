@@ -37,7 +37,9 @@ func Render(w io.Writer, p *Plan, opts RenderOptions) error {
 			}
 		}
 	}
-	out.summary()
+	if len(p.Resources) > 0 {
+		out.summary()
+	}
 	out.outputs()
 	return out.Flush()
 }
@@ -244,29 +246,6 @@ func counts(c Count, what string) string {
 		text += ", " + strconv.Itoa(c.Move) + " to move"
 	}
 	return text
-}
-
-// outputs shows the root outputs that change.
-func (out *printer) outputs() {
-	if len(out.plan.Outputs) == 0 {
-		return
-	}
-	out.put("\nChanges to Outputs:\n")
-	width := 0
-	for _, o := range out.plan.Outputs {
-		width = max(width, len(o.Name))
-	}
-	for _, o := range out.plan.Outputs {
-		out.value(3, width, o.Name, o.shown(o.Old), o.shown(o.New), "")
-	}
-}
-
-// shown is an output's value as a plan may show it.
-func (o OutputChange) shown(value string) string {
-	if o.Sensitive && value != "" {
-		return "(sensitive value)"
-	}
-	return value
 }
 
 // value writes a named value that comes, goes or changes; "" stands for none.

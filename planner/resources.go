@@ -24,6 +24,9 @@ func (d *diff) resources(ops []state.Op) []Resource {
 		r.Parts = append(r.Parts, p)
 	}
 	for i, op := range ops {
+		if op.Key.Kind == state.KindOutput {
+			continue // see Plan.Outputs
+		}
 		add(d.doers[i].block, Part{Op: i, Along: -1})
 		for j, o := range op.Along {
 			add(d.blockOf(o.Key(), o), Part{Op: i, Along: j})
@@ -99,7 +102,7 @@ func (b *block) count(n *node) {
 		return // it was there before the block and will be after it
 	}
 	switch n.key.Kind {
-	case state.KindClaim:
+	case state.KindClaim, state.KindOutput:
 		return
 	case state.KindNetwork, state.KindSandbox, state.KindEndpoint, state.KindHost:
 		b.liveRecord = b.liveRecord || n.live != nil

@@ -94,7 +94,7 @@ type savedText struct {
 func Encode(w io.Writer, s Saved) error {
 	file := savedFile{
 		FormatVersion: savedFormat, Version: s.Version, Stack: s.Stack, Inputs: s.Inputs, Store: s.Store, Destroy: s.Destroy,
-		Host: s.Host, Others: s.Others, Waves: s.Waves, Resources: s.Resources, Outputs: s.Outputs, Identities: s.Identities, Spaces: s.Spaces, Ops: make([]savedOp, len(s.Ops)),
+		Host: s.Host, Others: s.Others, Waves: s.Waves, Resources: s.Resources, Outputs: awaited(s.Outputs), Identities: s.Identities, Spaces: s.Spaces, Ops: make([]savedOp, len(s.Ops)),
 	}
 	table := texts{index: map[string]int{}}
 	for i, op := range s.Ops {
@@ -241,7 +241,7 @@ func short(text string) string {
 // unpack is the plan in the file.
 func (file *savedFile) unpack() (*Plan, error) {
 	p := &Plan{Stack: file.Stack, Destroy: file.Destroy, Host: file.Host, Others: file.Others, Waves: file.Waves, Resources: file.Resources,
-		Outputs: file.Outputs, Spaces: file.Spaces, Ops: make([]state.Op, len(file.Ops))}
+		Spaces: file.Spaces, Ops: make([]state.Op, len(file.Ops))}
 	for i := range file.Ops {
 		op, err := file.unpackOp(&file.Ops[i])
 		if err != nil {
@@ -249,6 +249,7 @@ func (file *savedFile) unpack() (*Plan, error) {
 		}
 		p.Ops[i] = op
 	}
+	p.Outputs = p.outputs(awaited(file.Outputs))
 	return p, p.check()
 }
 

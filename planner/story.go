@@ -64,7 +64,7 @@ func (p *Plan) storyEnd() []Line {
 	}
 	outputs := map[string]any{}
 	for _, o := range p.Outputs {
-		outputs[o.Name] = map[string]any{"action": o.change().Actions[0], "sensitive": o.Sensitive}
+		outputs[o.Name] = map[string]any{"action": o.action(), "sensitive": o.sensitive()}
 	}
 	return append(lines, Line{"outputs", "Outputs: " + strconv.Itoa(len(p.Outputs)), map[string]any{"outputs": outputs}})
 }

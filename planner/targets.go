@@ -42,7 +42,17 @@ func Targets(live, want state.World, targets, excludes []state.Address) (state.W
 			chosen[a] = !out[a]
 		}
 	}
+	chooseOutputs(want, chosen, known)
 	return restricted(live, want, chosen), nil
+}
+
+// chooseOutputs chooses the outputs that speak of chosen blocks alone.
+func chooseOutputs(want state.World, chosen, known map[state.Address]bool) {
+	for _, o := range want {
+		if o, ok := o.(state.Output); ok {
+			chosen[o.Mark.Address] = !slices.ContainsFunc(matching(known, o.Of), func(a state.Address) bool { return !chosen[a] })
+		}
+	}
 }
 
 // restricted is the wanted world for the chosen blocks and the live one for the others.
@@ -65,8 +75,8 @@ func restricted(live, want state.World, chosen map[state.Address]bool) state.Wor
 func owners(worlds ...state.World) map[state.Address]bool {
 	known := map[state.Address]bool{}
 	for _, w := range worlds {
-		for _, o := range w {
-			if a := o.Owner().Address; a != "" {
+		for k, o := range w {
+			if a := o.Owner().Address; a != "" && k.Kind != state.KindOutput {
 				known[a] = true
 			}
 		}

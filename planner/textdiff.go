@@ -15,7 +15,11 @@ const mostCells = 1 << 20
 // diffLines is the shortest way from one text to another in whole lines. Equal lines at
 // both ends are set aside first, so the usual change of one line in thousands is cheap.
 func diffLines(from, to string) []edit {
-	a, b := lines(from), lines(to)
+	return diffTexts(lines(from), lines(to))
+}
+
+// diffTexts is the shortest way from one list of texts to another.
+func diffTexts(a, b []string) []edit {
 	head := 0
 	for head < len(a) && head < len(b) && a[head] == b[head] {
 		head++

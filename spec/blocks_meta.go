@@ -77,11 +77,11 @@ func localsSchema() BlockSchema {
 func outputSchema() BlockSchema {
 	return BlockSchema{Labels: []string{"name"}, Schema: Schema{
 		Name: "output",
-		Doc:  "A value for the user, or for the calling module, which sees it as `module.<module>.<name>`.",
+		Doc:  "A value for the user, or for the calling module, which sees it as `module.<module>.<name>`. An apply saves the outputs of the root in the stack's store, where `cnmctl output` reads them; one that is null is none.",
 		Attrs: []AttrSchema{
 			attr("value", cty.DynamicPseudoType, "The value.").required(),
 			attr("description", cty.String, "What the value is.").static(),
-			attr("sensitive", cty.Bool, "Do not show the value.").or(cty.False).static(),
+			attr("sensitive", cty.Bool, "Do not show the value, but to who asks for it by name. It is saved as it is, so the store is to be kept as safe as the value.").or(cty.False).static(),
 		},
 		Blocks: []BlockSchema{conditionSchema("precondition", "What must hold.")},
 	}}

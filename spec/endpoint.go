@@ -102,12 +102,13 @@ func single(a netip.Addr) netip.Prefix {
 func (i *instance) endpointValue() cty.Value {
 	r, e := i.scope.run, i.endpoint
 	chosen := r.endpointsChosen
-	choose := func(value, attr string) cty.Value { return i.choice(value, attr, chosen) }
-	computed := func(value, attr string) cty.Value {
+	text := func(attr string) string { return endpointText(&e.Endpoint, &i.on.network.Network, attr) }
+	choose := func(attr string) cty.Value { return i.choice(text(attr), attr, chosen) }
+	computed := func(attr string) cty.Value {
 		if !chosen {
-			value = ""
+			return i.choice("", attr, false)
 		}
-		return choose(value, attr)
+		return choose(attr)
 	}
 	sandbox := cty.NullVal(cty.DynamicPseudoType)
 	if i.in != nil {
@@ -118,14 +119,14 @@ func (i *instance) endpointValue() cty.Value {
 		"name":         cty.StringVal(e.Name),
 		"network":      i.on.value(),
 		"sandbox":      sandbox,
-		"ipv4":         choose(addrText(e.IPv4.Addr()), "ipv4"),
-		"ipv6":         choose(addrText(e.IPv6.Addr()), "ipv6"),
-		"ipv4_cidr":    computed(prefixText(e.IPv4), "ipv4_cidr"),
-		"ipv6_cidr":    computed(prefixText(e.IPv6), "ipv6_cidr"),
-		"mac":          choose(e.MAC.String(), "mac"),
-		"interface":    choose(e.Interface, "interface"),
-		"gateway":      computed(i.gateway(e.IPv4), "gateway"),
-		"gateway_ipv6": computed(i.gateway(e.IPv6), "gateway_ipv6"),
+		"ipv4":         choose("ipv4"),
+		"ipv6":         choose("ipv6"),
+		"ipv4_cidr":    computed("ipv4_cidr"),
+		"ipv6_cidr":    computed("ipv6_cidr"),
+		"mac":          choose("mac"),
+		"interface":    choose("interface"),
+		"gateway":      computed("gateway"),
+		"gateway_ipv6": computed("gateway_ipv6"),
 		"ports":        i.portsValue(!chosen),
 		"aliases":      i.lateValue("aliases", cty.List(cty.String), func() cty.Value { return listValue(e.Aliases) }),
 		"labels":       i.lateValue("labels", stringMap, func() cty.Value { return mapValue(e.Labels) }),
@@ -140,17 +141,4 @@ func (i *instance) lateValue(name string, t cty.Type, value func() cty.Value) ct
 		}
 	}
 	return value()
-}
-
-// gateway is the network's gateway in the subnet of an address.
-func (i *instance) gateway(p netip.Prefix) string {
-	if !p.IsValid() {
-		return ""
-	}
-	for _, s := range i.on.network.Subnets {
-		if s.CIDR.Contains(p.Addr()) {
-			return addrText(s.Gateway)
-		}
-	}
-	return ""
 }

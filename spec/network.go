@@ -159,7 +159,7 @@ func (i *instance) choice(value, attr string, chosen bool) cty.Value {
 	case !chosen:
 		return i.scope.pending(cty.String, i.block, attr)
 	case i.assigned(attr):
-		return cty.StringVal(state.Assigned)
+		return cty.StringVal(state.AssignedTo(i.addr, attr))
 	}
 	return cty.NullVal(cty.String)
 }
@@ -169,7 +169,7 @@ func (i *instance) assigned(attr string) bool {
 	on := i.network
 	if i.endpoint != nil {
 		if slices.Contains(i.endpoint.Assigned, strings.TrimSuffix(attr, "_cidr")) {
-			return true
+			return !i.endpoint.Answered()
 		}
 		on = i.on.network
 	}
@@ -178,20 +178,19 @@ func (i *instance) assigned(attr string) bool {
 
 func (i *instance) networkValue() cty.Value {
 	r, n := i.scope.run, i.network
-	choose := func(value, attr string) cty.Value {
-		return i.choice(value, attr, r.networksChosen)
+	choose := func(attr string) cty.Value {
+		return i.choice(networkText(&n.Network, attr), attr, r.networksChosen)
 	}
-	first4, first6 := n.first(false), n.first(true)
 	return cty.ObjectVal(map[string]cty.Value{
 		"address":      cty.StringVal(string(i.addr)),
 		"name":         cty.StringVal(n.Name),
 		"driver":       cty.StringVal(n.Driver),
-		"device":       choose(n.Device, "device"),
-		"cidr":         choose(prefixText(first4.CIDR), "cidr"),
-		"cidr_ipv6":    choose(prefixText(first6.CIDR), "cidr_ipv6"),
+		"device":       choose("device"),
+		"cidr":         choose("cidr"),
+		"cidr_ipv6":    choose("cidr_ipv6"),
 		"cidrs":        i.cidrs(),
-		"gateway":      choose(addrText(first4.Gateway), "gateway"),
-		"gateway_ipv6": choose(addrText(first6.Gateway), "gateway_ipv6"),
+		"gateway":      choose("gateway"),
+		"gateway_ipv6": choose("gateway_ipv6"),
 		"mtu":          numberOrNull(n.MTU),
 		"internal":     cty.BoolVal(n.Internal),
 		"labels":       mapValue(n.Labels),

@@ -34,7 +34,7 @@ func (r *run) readOutputs() {
 			r.report(fault(a.expr.Range().Ptr(), "Infinite value", "The value of the output %q holds a number divided by zero, which cannot be shown.", name))
 			continue
 		}
-		out.Value = v
+		out.Value, out.Of = v, r.root.mod.sourcesOf(a.expr)
 		r.top.Outputs = append(r.top.Outputs, out)
 	}
 	r.evaluateRest()

@@ -104,7 +104,9 @@ type Output struct {
 	Description string
 	Sensitive   bool
 	Value       cty.Value
-	Range       hcl.Range
+	// Of are the blocks and modules that the value comes from, by reference.
+	Of    []state.Address
+	Range hcl.Range
 }
 
 // Move says that what is marked From is now called To.

@@ -56,6 +56,16 @@ func (p Place) InKernel() bool { return !p.Kept() }
 // Assigned stands in a plan for what only a plugin knows, until it was asked.
 const Assigned = "(assigned at apply)"
 
+// assignedTo begins what stands for such a value in what is made of it.
+const assignedTo = "(assigned at apply to "
+
+// AssignedTo stands for a value that only a plugin knows in a value that is made of it, and
+// says which one that is.
+func AssignedTo(a Address, attr string) string { return assignedTo + string(a) + "." + attr + ")" }
+
+// HoldsAssigned reports that part of a text is still to be given by a plugin.
+func HoldsAssigned(text string) bool { return strings.Contains(text, assignedTo) }
+
 // Stage is how far an object got that takes several calls. What is wanted is Made, which
 // is "".
 type Stage string

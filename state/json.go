@@ -84,6 +84,8 @@ func (e Envelope) Open() (Object, error) {
 		return decodeAs[IPsecPolicy](e)
 	case KindKeyring:
 		return decodeAs[Keyring](e)
+	case KindOutput:
+		return decodeAs[Output](e)
 	case KindPool:
 		return decodeAs[Pool](e)
 	case KindLease:

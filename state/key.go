@@ -7,7 +7,7 @@ import "strings"
 type Kind string
 
 // The kinds that live in the kernel (KindNamespace to KindIPsecPolicy) and those that live
-// in the store (KindClaim to KindKeyring).
+// in the store (KindClaim to KindOutput).
 const (
 	KindNamespace Kind = "namespace"
 	KindLink      Kind = "link"
@@ -29,6 +29,7 @@ const (
 	KindSandbox  Kind = "sandbox"
 	KindHost     Kind = "host"
 	KindKeyring  Kind = "keyring"
+	KindOutput   Kind = "output"
 )
 
 // Place says where an object lives: "host" (the namespace cnmctl was started in),

@@ -321,13 +321,17 @@ func (e Endpoint) Attrs() []Attr {
 	return append(attrs, mapAttr("labels", e.Labels).quiet(), boolAttr("prevent_destroy", e.Protected).quiet())
 }
 
+// Answered reports that the plugin has made the endpoint's interface. What it has not given
+// by then, an address, it does not give.
+func (e Endpoint) Answered() bool {
+	return !e.MAC.IsZero() && slices.Contains(e.Assigned, "mac") || e.Interface != "" && slices.Contains(e.Assigned, "interface")
+}
+
 // open shows what a plugin is still to give.
 func (e Endpoint) open(attrs []Attr) []Attr {
 	given := map[string]bool{"ipv4": e.IPv4.IsValid(), "ipv6": e.IPv6.IsValid(), "mac": !e.MAC.IsZero(), "interface": e.Interface != ""}
-	// A plugin that has made the interface may have given it no address.
-	made := given["mac"] && slices.Contains(e.Assigned, "mac") || given["interface"] && slices.Contains(e.Assigned, "interface")
 	for _, name := range e.Assigned {
-		if given[name] || made {
+		if given[name] || e.Answered() {
 			continue
 		}
 		a := Attr{Name: name, Value: Assigned}

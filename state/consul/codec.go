@@ -47,6 +47,8 @@ func emptyLike(o state.Object) state.Object {
 		return state.Endpoint{}
 	case state.HostRecord:
 		return state.HostRecord{}
+	case state.Output:
+		return state.Output{}
 	case state.Pool:
 		return state.Pool{}
 	case state.Lease:
@@ -119,6 +121,8 @@ func decodeKind(kind state.Kind, text []byte) (state.Object, error) {
 		return strictly[state.Endpoint](text)
 	case state.KindHost:
 		return strictly[state.HostRecord](text)
+	case state.KindOutput:
+		return strictly[state.Output](text)
 	case state.KindPool:
 		return strictly[state.Pool](text)
 	case state.KindLease:

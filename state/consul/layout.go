@@ -20,6 +20,7 @@ const (
 	endpointDir = "endpoint/"
 	sandboxDir  = "sandbox/"
 	hostDir     = "host/"
+	outputDir   = "output/"
 	statusDir   = "status/"
 	aliveDir    = "alive/"
 	attachedDir = "attached/"
@@ -83,6 +84,7 @@ func hostComponent(host string) string {
 //	network/<name>
 //	endpoint/<network>/<name>
 //	sandbox/<host>/<name>
+//	output/<name>
 //	ipam/pool/<plugin>/<network>/<number>
 //	ipam/lease/<plugin>/<endpoint>/<family>
 //	ipam/allocation/<plugin>/<network>
@@ -105,6 +107,8 @@ func (l layout) key(o state.Object) (string, error) {
 		return l.root + claimDir + name("network", o.Network) + "/" + o.IP.String(), nil
 	case state.HostRecord:
 		return l.root + hostDir + name("host", o.Mark.Address), nil
+	case state.Output:
+		return l.root + outputDir + name("output", o.Mark.Address), nil
 	case state.Network:
 		return l.root + networkDir + name("network", o.Mark.Address), nil
 	case state.Endpoint:
@@ -144,7 +148,7 @@ func (l layout) kind(key string) state.Kind {
 	for dir, kind := range map[string]state.Kind{
 		claimDir: state.KindClaim, networkDir: state.KindNetwork,
 		endpointDir: state.KindEndpoint, sandboxDir: state.KindSandbox,
-		poolDir: state.KindPool, leaseDir: state.KindLease, allocateDir: state.KindAllocation,
+		outputDir: state.KindOutput, poolDir: state.KindPool, leaseDir: state.KindLease, allocateDir: state.KindAllocation,
 	} {
 		if strings.HasPrefix(rest, dir) {
 			return kind
