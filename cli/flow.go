@@ -260,15 +260,23 @@ func (f *flow) expand() error {
 	})
 }
 
-// probe checks that the kernel has what the wanted objects need, and reads the settings
-// among them, which are not in a snapshot, and those of what was wanted before: nothing in
-// the kernel tells that they are ours. A destroy needs them too: those on the host are set
-// back, and those in namespaces are set again if it fails.
-func (f *flow) probe(ctx context.Context) error {
-	return f.timed("probe the kernel", func() error {
-		if err := f.kernel.Probe(ctx, state.Features(f.want, f.live.World)); err != nil {
-			return err
-		}
+// probe checks that the kernel has what the wanted objects need, while the plan is made.
+// Whoever calls it has to wait for the answer.
+func (f *flow) probe(ctx context.Context) (answer func() error) {
+	features := state.Features(f.want, f.live.World)
+	done := make(chan error, 1)
+	go func() { done <- f.kernel.Probe(ctx, features) }()
+	return func() error {
+		return f.timed("probe the kernel", func() error { return <-done })
+	}
+}
+
+// readSettings reads the settings among the wanted objects, which are not in a snapshot, and
+// those of what was wanted before: nothing in the kernel tells that they are ours. A destroy
+// needs them too: those on the host are set back, and those in namespaces are set again if
+// it fails.
+func (f *flow) readSettings(ctx context.Context) error {
+	return f.timed("read the settings", func() error {
 		f.outdated = f.findOutdated()
 		if err := f.kernel.ReadSysctls(ctx, f.live.World, f.want, f.outdated); err != nil {
 			return err
@@ -346,7 +354,17 @@ func (f *flow) makePlan(ctx context.Context) error {
 		}
 		opts = planner.OptionsFrom(f.topology)
 	}
-	if err := f.probe(ctx); err != nil {
+	lacking := f.probe(ctx)
+	err := f.planWanted(ctx, opts)
+	if err := cmp.Or(lacking(), err); err != nil {
+		return err
+	}
+	return f.findFollowers(ctx)
+}
+
+// planWanted plans the way to the wanted world, or to the part of it that is asked for.
+func (f *flow) planWanted(ctx context.Context, opts planner.Options) error {
+	if err := f.readSettings(ctx); err != nil {
 		return err
 	}
 	if err := f.restrict(ctx); err != nil {
@@ -354,8 +372,5 @@ func (f *flow) makePlan(ctx context.Context) error {
 	}
 	f.whole = len(f.s.StringSlice("target"))+len(f.s.StringSlice("exclude")) == 0
 	opts.Replace, opts.Host = addresses(f.s.StringSlice("replace")), f.host
-	if err := f.diff(opts); err != nil {
-		return err
-	}
-	return f.findFollowers(ctx)
+	return f.diff(opts)
 }
