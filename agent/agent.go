@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cnmctl/cnmctl/state"
@@ -50,7 +51,9 @@ type Agent struct {
 	said    time.Time
 	// restored is how a store that had lost its records gets them back.
 	restored restoration
-	once     sync.Once
+	// hosts is how many the stack has, as far as is known.
+	hosts atomic.Int64
+	once  sync.Once
 }
 
 // DefaultResync is how often an agent looks without being told to.
@@ -88,17 +91,21 @@ func (a *Agent) loop(ctx context.Context, news <-chan state.News) {
 		case <-ctx.Done():
 			return
 		case n := <-news:
-			if !a.follower.Hear(n) && a.known && failures == 0 {
+			if !a.hear(n) && failures == 0 {
 				a.skip(n.Revision)
 				continue
 			}
-			a.known, cause = false, "records"
+			cause = "records"
 		case <-a.Changed:
-			if cause = "kernel"; !a.settle(ctx) {
-				return
+			cause = "kernel"
+			if n, told := a.settle(ctx, news); told && a.hear(n) {
+				cause = "records"
 			}
 		case <-timer.C:
 			cause = "time"
+		}
+		if ctx.Err() != nil {
+			return
 		}
 		err := a.pass(ctx, cause)
 		if ctx.Err() != nil {
@@ -137,18 +144,27 @@ func (a *Agent) next(failures int) time.Duration {
 	return resync - resync/10 + pauseAfter(1)
 }
 
-// settle waits a moment for what else changes in the kernel.
-func (a *Agent) settle(ctx context.Context) bool {
+// hear takes note of news, and reports that records have to be read.
+func (a *Agent) hear(n state.News) bool {
+	if a.follower.Hear(n) {
+		a.known = false
+	}
+	return !a.known
+}
+
+// settle waits a moment for what else changes in the kernel. News do not wait.
+func (a *Agent) settle(ctx context.Context, news <-chan state.News) (n state.News, told bool) {
 	select {
 	case <-ctx.Done():
-		return false
+	case n = <-news:
+		told = true
 	case <-time.After(calm):
 	}
 	select {
 	case <-a.Changed:
 	default:
 	}
-	return true
+	return n, told
 }
 
 // pass converges the host once, and tells of it.
@@ -196,6 +212,7 @@ func (a *Agent) refresh(ctx context.Context) error {
 		return errRestoring
 	case err == nil:
 		a.records, a.known = r, true
+		a.hosts.Store(int64(len(Known(r.World, nil))))
 	case a.records.World == nil:
 		return err
 	case !a.known:
@@ -206,20 +223,27 @@ func (a *Agent) refresh(ctx context.Context) error {
 
 // converge makes the host's share of the records. It says how many operations it took to repair what others had changed.
 func (a *Agent) converge(ctx context.Context) (drift int, err error) {
+	began := time.Now()
 	m, done, err := a.Open(ctx)
 	if err != nil {
 		return 0, err
 	}
 	defer done()
+	a.step("open the kernel", began)
 	was := a.records.Revision
+	began = time.Now()
 	if err := a.refresh(ctx); err != nil {
 		return 0, err
 	}
+	a.step("read the records", began)
+	began = time.Now()
 	p, err := a.Look(ctx, a.records, m, a.past)
 	a.restored.note(err)
 	if err != nil {
 		return 0, err
 	}
+	a.step("read the kernel and plan", began)
+	defer func() { a.logPhases(p) }()
 	for _, name := range p.Absent {
 		if !slices.Contains(a.absent, name) {
 			a.Log.Warn("a sandbox waits for its namespace", "namespace", name)
@@ -246,4 +270,15 @@ func (a *Agent) converge(ctx context.Context) (drift int, err error) {
 	}
 	a.past = p.Want
 	return drift, a.Follow(p.Want)
+}
+
+// step logs how long a part of a pass took that began then.
+func (a *Agent) step(name string, began time.Time) {
+	a.Log.Debug("step", "name", name, "took", time.Since(began))
+}
+
+func (a *Agent) logPhases(p *Pass) {
+	for _, phase := range p.Phases {
+		a.Log.Debug("step", "name", phase.Name, "took", phase.Took, "ops", phase.Ops)
+	}
 }

@@ -31,6 +31,17 @@ func sometime() time.Duration { return leisure/2 + rand.N(leisure) }
 
 const leisure = 30 * time.Second
 
+// together is how often a second all agents of a stack may ask for news in the long run.
+const together = 2000
+
+// interval is how often one of so many agents may ask; 0 is not known.
+func interval(hosts int) time.Duration {
+	if hosts == 0 {
+		hosts = 1000
+	}
+	return time.Duration(hosts) * time.Second / together
+}
+
 // pace lets some go at once, and then one each interval.
 type pace struct {
 	interval time.Duration

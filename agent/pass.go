@@ -68,6 +68,8 @@ type Pass struct {
 	// Absent are the namespaces of others that sandboxes wait for, each with why it is not
 	// there.
 	Absent []string
+	// Phases are the parts of the pass in order, with the time that each took.
+	Phases []applier.Phase
 
 	machine Machine
 	resets  Resets
@@ -151,7 +153,8 @@ func (p *Pass) Run(ctx context.Context) error {
 	if len(p.Plan.Ops) == 0 {
 		return nil
 	}
-	_, err := applier.Run(ctx, p.Plan, p.Targets(), applier.Options{Before: p.Before, Keep: true, Events: p.Note})
+	result, err := applier.Run(ctx, p.Plan, p.Targets(), applier.Options{Before: p.Before, Keep: true, Events: p.Note})
+	p.Phases = append(p.Phases, result.Phases...)
 	return err
 }
 

@@ -12,7 +12,7 @@ import (
 // watch tells of each revision of the records, the latest if nobody listened meanwhile.
 func (a *Agent) watch(ctx context.Context, news chan state.News) {
 	var known state.Revision
-	often := pace{interval: 500 * time.Millisecond, burst: 10}
+	often := pace{burst: 10}
 	for failures := 0; ctx.Err() == nil; {
 		now, err := a.Store.Await(ctx, known)
 		switch {
@@ -34,6 +34,7 @@ func (a *Agent) watch(ctx context.Context, news chan state.News) {
 		default:
 		}
 		news <- now
+		often.interval = interval(int(a.hosts.Load()))
 		rest(ctx, often.wait(time.Now()))
 	}
 }

@@ -11,10 +11,14 @@ import (
 	"github.com/cnmctl/cnmctl/state"
 )
 
-// The wait between two tries for a lock grows from the first to the longest.
-const (
-	firstTry   = 100 * time.Millisecond
-	longestTry = 2 * time.Second
+// tries says how long to wait between two tries for a lock: from the first to the longest.
+type tries struct{ first, longest time.Duration }
+
+var (
+	// polite asks a store, which has others to serve.
+	polite = tries{100 * time.Millisecond, 2 * time.Second}
+	// eager asks a file of this host for the end of what mostly takes some milliseconds.
+	eager = tries{5 * time.Millisecond, 50 * time.Millisecond}
 )
 
 // lock keeps other writers of the stack out, unless -lock=false says not to. A lock that
@@ -34,7 +38,7 @@ func (s *session) lock(ctx context.Context, store state.RecordStore, operation s
 		PID:       os.Getpid(),
 		Since:     time.Now().Format(time.RFC3339),
 	}
-	release, err := s.tryLock(ctx, store, info, time.Now().Add(s.Duration("lock-timeout")))
+	release, err := s.tryLock(ctx, store, info, time.Now().Add(s.Duration("lock-timeout")), polite)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -72,9 +76,9 @@ func (s *session) watchLock(ctx context.Context, store state.RecordStore, releas
 	return watched, sync.OnceFunc(func() { close(over) })
 }
 
-func (s *session) tryLock(ctx context.Context, store state.RecordStore, info state.LockInfo, deadline time.Time) (func() error, error) {
+func (s *session) tryLock(ctx context.Context, store state.RecordStore, info state.LockInfo, deadline time.Time, again tries) (func() error, error) {
 	told := false
-	for wait := firstTry; ; wait = min(2*wait, longestTry) {
+	for wait := again.first; ; wait = min(2*wait, again.longest) {
 		release, err := store.Lock(ctx, info)
 		var locked *state.LockedError
 		if err == nil || !errors.As(err, &locked) {

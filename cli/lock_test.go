@@ -27,7 +27,7 @@ func TestLockIsWaitedFor(t *testing.T) {
 	env, _, stderr := testEnv(nil)
 	s := &session{env: env, say: newVoice(env, true, false)}
 	store := &busyStore{free: 3}
-	if _, err := s.tryLock(t.Context(), store, state.LockInfo{}, time.Now().Add(time.Minute)); err != nil {
+	if _, err := s.tryLock(t.Context(), store, state.LockInfo{}, time.Now().Add(time.Minute), eager); err != nil {
 		t.Fatal(err)
 	}
 	if got := stderr.String(); strings.Count(got, "Waiting for the lock that ann@a (cnmctl apply, since now) holds...\n") != 1 {
@@ -38,13 +38,13 @@ func TestLockIsWaitedFor(t *testing.T) {
 func TestLockIsGivenUp(t *testing.T) {
 	env, _, _ := testEnv(nil)
 	s := &session{env: env, say: newVoice(env, true, false)}
-	_, err := s.tryLock(t.Context(), &busyStore{free: 99}, state.LockInfo{}, time.Now().Add(-1))
+	_, err := s.tryLock(t.Context(), &busyStore{free: 99}, state.LockInfo{}, time.Now().Add(-1), eager)
 	if err == nil || exitCode(err) != codeLocked || !strings.Contains(err.Error(), "ann@a") {
 		t.Errorf("error is %v with code %d", err, exitCode(err))
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err = s.tryLock(ctx, &busyStore{free: 99}, state.LockInfo{}, time.Now().Add(time.Minute))
+	_, err = s.tryLock(ctx, &busyStore{free: 99}, state.LockInfo{}, time.Now().Add(time.Minute), eager)
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("error is %v", err)
 	}

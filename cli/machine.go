@@ -69,7 +69,7 @@ func lockHost(ctx context.Context, s *session, stack, host string, store state.R
 	}
 	release, err := s.tryLock(ctx, mine, state.LockInfo{
 		Operation: operation, Who: whoAmI(host), PID: os.Getpid(), Since: time.Now().Format(time.RFC3339),
-	}, time.Now().Add(max(machineTurn, s.Duration("lock-timeout"))))
+	}, time.Now().Add(max(machineTurn, s.Duration("lock-timeout"))), eager)
 	if err != nil {
 		return nil, err
 	}

@@ -53,7 +53,7 @@ func (g *graph) needs(n *node) {
 			if k.Kind == state.KindRuleset {
 				g.awaited[k] = true
 			}
-			if x := g.d.nodes[k]; x != nil {
+			if x := g.d.nodes[k]; x != nil && !together(n, x) {
 				g.edge(x.setting(), n.setting())
 			}
 		}
@@ -63,7 +63,7 @@ func (g *graph) needs(n *node) {
 	}
 	for _, k := range n.live.Needs() {
 		x := g.d.nodes[k]
-		if x == nil || !x.dead {
+		if x == nil || !x.dead || together(n, x) {
 			continue
 		}
 		if leavesBridge(n, x) {
@@ -75,6 +75,11 @@ func (g *graph) needs(n *node) {
 		}
 	}
 }
+
+// together reports that both are records. The store writes those of a wave as a whole, and
+// who reads them understands each alone: a sandbox that has moved and what is in it are
+// seen to have moved at once.
+func together(n, x *node) bool { return n.key.Place == state.Store && x.key.Place == state.Store }
 
 // leavesBridge reports that n is a port which goes with its sandbox, and x its bridge, which
 // goes too. Such a bridge goes first: what the kernel tears down in the background holds up
@@ -290,6 +295,9 @@ func (g *graph) unique() {
 		case n.dead:
 			for _, name := range holds(n.live, nil) {
 				g.edge(n.taking(), g.gate(gate{what: "free", who: name}))
+				if n.key.Kind == state.KindFDB {
+					g.edge(n.taking(), g.gate(gate{what: "off the tunnels", who: name}))
+				}
 			}
 		case n.updated:
 			for _, name := range holds(n.live, n.want) {
@@ -302,8 +310,15 @@ func (g *graph) unique() {
 		if n.made {
 			kept = nil
 		}
+		freed := "free"
+		if n.key.Kind == state.KindFDB {
+			// The kernel takes a MAC from the port behind which it was (br_fdb_add), and sticky
+			// entries keep it. So the way to who has moved away does not wait for the teardown
+			// of the sandbox in which it was.
+			freed = "off the tunnels"
+		}
 		for _, name := range holds(n.want, kept) {
-			if v, ok := g.gates[gate{what: "free", who: name}]; ok {
+			if v, ok := g.gates[gate{what: freed, who: name}]; ok {
 				g.edge(v, n.setting())
 			}
 		}

@@ -43,8 +43,8 @@ func (t Tunnel) attrs() []Attr {
 // Holds is a VXLAN device's number: the kernel has one device for a VNI and port of an
 // underlay (vxlan_vni_in_use), wherever the devices are. Of a pair that leads into another
 // namespace it is the MAC, which is there either behind the pair or behind a tunnel: what
-// comes from a MAC moves its forwarding entry (br_fdb_update), static or not. Of a link that
-// sits on another one it is its share of that.
+// comes from a MAC moves its forwarding entry (br_fdb_update), static or not, unless it is
+// sticky. Of a link that sits on another one it is its share of that.
 func (l Link) Holds() []string {
 	switch {
 	case l.Type == VXLAN:

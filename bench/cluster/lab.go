@@ -25,7 +25,7 @@ type lab struct {
 // deadline is how long anything may take that is not measured.
 const deadline = 5 * time.Minute
 
-func newLab(binary string, hosts int) (l *lab, err error) {
+func newLab(binary, logs string, hosts int) (l *lab, err error) {
 	l = &lab{binary: binary}
 	if l.dir, err = os.MkdirTemp("", "cnmctl-bench-cluster-"); err != nil {
 		return nil, err
@@ -43,23 +43,28 @@ func newLab(binary string, hosts int) (l *lab, err error) {
 		}
 		l.hosts = append(l.hosts, h)
 		agent := l.on(i, "agent", "-stack=lab", "-store=consul")
+		if logs != "" {
+			f, err := os.Create(filepath.Join(logs, h.Name+".log"))
+			if err != nil {
+				return nil, errors.Join(err, l.close())
+			}
+			defer f.Close()
+			agent.Stderr, agent.Env = f, append(agent.Env, "CNMCTL_LOG=debug")
+		}
 		if err := agent.Start(); err != nil {
 			return nil, errors.Join(err, l.close())
 		}
 		l.agents = append(l.agents, agent)
 	}
-	return l, l.await("the agents live", func() bool {
-		out, err := l.on(0, "host", "ls", "-stack=lab", "-store=consul").Output()
-		return err == nil && strings.Count(string(out), " yes ") == 0 && l.alive() == hosts
-	})
+	return l, l.await("the agents live", func() bool { return l.alive() == hosts })
 }
 
 // alive counts the living agents.
 func (l *lab) alive() int {
-	cmd := exec.Command(must(consultest.Binary()), "kv", "get", "-keys", "-separator=", "cnm/lab/host/")
+	cmd := exec.Command(must(consultest.Binary()), "kv", "get", "-keys", "-separator=", "cnm/lab/alive/")
 	cmd.Env = append(os.Environ(), "CONSUL_HTTP_ADDR="+l.consul.HTTP)
 	out, _ := cmd.Output() // no keys is an error
-	return strings.Count(string(out), "/alive")
+	return strings.Count(string(out), "/alive/")
 }
 
 func must(path string, err error) string {

@@ -24,7 +24,8 @@ func run() error {
 	binary := flag.String("cnmctl", "bin/cnmctl", "the binary to measure")
 	rounds := flag.Int("rounds", 15, "how often to repeat what is quick; the median counts")
 	hosts := flag.Int("hosts", 10, "hosts of the big network")
-	endpoints := flag.Int("endpoints", 1000, "endpoints of the big network")
+	endpoints := flag.Int("endpoints", 1000, "endpoints of the big network; 0 for none")
+	logs := flag.String("logs", "", "an existing directory for the agents' logs")
 	inside := flag.Bool("inside", false, "this process has namespaces of its own (the program calls itself)")
 	flag.Parse()
 	if !*inside {
@@ -34,8 +35,8 @@ func run() error {
 		return err
 	}
 	for _, measure := range []func() error{
-		func() error { return measureQuick(*binary, *rounds) },
-		func() error { return measureBig(*binary, *hosts, *endpoints) },
+		func() error { return measureQuick(*binary, *logs, *rounds) },
+		func() error { return measureBig(*binary, *logs, *hosts, *endpoints) },
 	} {
 		if err := measure(); err != nil {
 			return err

@@ -50,8 +50,8 @@ endpoint %[1]q {
 `, name, host, ip, mac, ttl)
 }
 
-func measureQuick(binary string, rounds int) (err error) {
-	l, err := newLab(binary, 3)
+func measureQuick(binary, logs string, rounds int) (err error) {
+	l, err := newLab(binary, logs, 3)
 	if err != nil {
 		return err
 	}
@@ -62,7 +62,7 @@ func measureQuick(binary string, rounds int) (err error) {
 	if err := l.measureNew(rounds); err != nil {
 		return err
 	}
-	return l.measureMoves(rounds)
+	return l.measureMoves(logs, rounds)
 }
 
 func firstOf(a, b error) error {
@@ -102,7 +102,7 @@ func (l *lab) measureNew(rounds int) error {
 }
 
 // measureMoves moves an endpoint from host to host and listens to it from all three.
-func (l *lab) measureMoves(rounds int) error {
+func (l *lab) measureMoves(logs string, rounds int) error {
 	const ip = "192.168.8.1"
 	kinds := []string{"the same MAC", "a new MAC"}
 	old, third := map[string][]time.Duration{}, map[string][]time.Duration{}
@@ -130,7 +130,8 @@ func (l *lab) measureMoves(rounds int) error {
 			}
 		}
 		ttl := firstTTL + 1 + i%100
-		if _, _, err := l.apply(to, config(to, ttl)); err != nil {
+		_, applied, err := l.apply(to, config(to, ttl))
+		if err != nil {
 			return err
 		}
 		var back [3]time.Time
@@ -139,6 +140,11 @@ func (l *lab) measureMoves(rounds int) error {
 			if back[h], err = pings[h].back(ttl); err != nil {
 				return fmt.Errorf("the endpoint that moved to h%d, from h%d: %w", to, h, err)
 			}
+		}
+		if logs != "" {
+			const clock = "15:04:05.000"
+			fmt.Printf("%s: apply on h%d ended %s; answers again on h%d %s, h%d %s, h%d %s\n", kind, to, applied.Format(clock),
+				to, back[to].Format(clock), at, back[at].Format(clock), 3-at-to, back[3-at-to].Format(clock))
 		}
 		old[kind] = append(old[kind], back[at].Sub(back[to]))
 		third[kind] = append(third[kind], back[3-at-to].Sub(back[to]))
@@ -214,8 +220,11 @@ func (p *pinger) end() {
 }
 
 // measureBig has a thousand endpoints appear on ten hosts at once.
-func measureBig(binary string, hosts, endpoints int) (err error) {
-	l, err := newLab(binary, hosts)
+func measureBig(binary, logs string, hosts, endpoints int) (err error) {
+	if endpoints == 0 {
+		return nil
+	}
+	l, err := newLab(binary, logs, hosts)
 	if err != nil {
 		return err
 	}

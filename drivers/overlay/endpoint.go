@@ -28,8 +28,10 @@ func (n network) endpoint(e drivers.Attached) []state.Object {
 // twice: the bridge answers for the endpoint whoever asks on this host, and routes to it.
 func (n network) peer(e drivers.Away) []state.Object {
 	vtep := n.vtep(e.Host)
-	if !vtep.IsValid() {
-		return nil // a host that is gone
+	if !vtep.IsValid() || e.Host == n.Host {
+		// The host is gone; or it is this one, where the sandbox is not: records that were
+		// changed half. A tunnel to oneself leads nowhere.
+		return nil
 	}
 	objects := []state.Object{state.FDB{
 		Place: n.place, Link: tunnelName(segment(n.Network, e.Endpoint)), MAC: e.MAC, VTEP: vtep, Bridged: true, Mark: e.Mark,

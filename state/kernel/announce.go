@@ -5,12 +5,13 @@ import (
 	"net/netip"
 
 	"github.com/cnmctl/cnmctl/state"
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 )
 
-// announceLimit bounds how many announcements a wave sends. Each goes to every port of its
-// bridge; and where addresses come by the hundred, whoever could have an outdated entry has
-// come along with them.
+// announceLimit bounds how many new addresses a wave announces. Each announcement goes to
+// every port of its bridge; and where addresses come by the hundred, whoever could have an
+// outdated entry has come along with them.
 const announceLimit = 64
 
 // announcement tells a link's neighbors where an address is.
@@ -29,15 +30,19 @@ type announcement struct {
 // advertisements. Whoever misses them finds out for himself, within a minute; so what
 // cannot be sent is no failure of the op.
 func (r *run) announce(ops []int) {
-	var all []announcement
+	var fresh, changed []announcement
 	for _, i := range ops {
-		if op := r.wave[i]; op.Action != state.Delete {
-			all = append(all, announcementOf(op.After)...)
+		switch op := r.wave[i]; op.Action {
+		case state.Create:
+			fresh = append(fresh, announcementOf(op.After)...)
+		case state.Update:
+			changed = append(changed, announcementOf(op.After)...)
 		}
 	}
-	if len(all) <= announceLimit {
-		r.send(all)
+	if len(fresh) > announceLimit {
+		fresh = nil
 	}
+	r.send(append(changed, fresh...))
 }
 
 // announceLink announces all addresses of a link that has got another MAC.
@@ -60,27 +65,75 @@ func (r *run) announceLink(l state.Link) {
 	r.send(all)
 }
 
-// send sends each announcement from its place.
+// send sends each announcement from its place, by one socket for a place.
 func (r *run) send(all []announcement) {
+	in := map[state.Place][]outgoing{}
+	var places []state.Place
 	for _, a := range all {
-		open, err := r.at(a.place)
-		if err != nil {
+		o, ok := r.prepare(a)
+		if !ok {
 			continue
 		}
-		l, err := open.conn.linkCalled(a.link)
-		if err != nil || a.bridged && l.kind != state.Bridge || a.ip.Is6() && l.noIPv6 || !l.up {
-			continue
+		if in[a.place] == nil {
+			places = append(places, a.place)
 		}
-		if a.mac.IsZero() {
-			a.mac = l.mac
-		}
-		_ = excursion(func() error {
-			if err := r.visit(a.place); err != nil {
-				return err
-			}
-			return sendFrame(l.index, a.frame())
-		})
+		in[a.place] = append(in[a.place], o)
 	}
+	if len(places) == 0 {
+		return
+	}
+	var sockets []int
+	_ = excursion(func() error {
+		for _, p := range places {
+			if r.visit(p) != nil {
+				continue
+			}
+			if fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0); err == nil {
+				sendFrames(fd, in[p])
+				sockets = append(sockets, fd)
+			}
+		}
+		return nil
+	})
+	r.closeMeanwhile(sockets)
+}
+
+// outgoing is a frame for a link.
+type outgoing struct {
+	index int32
+	frame []byte
+}
+
+// prepare finds the link of an announcement, if it can make it.
+func (r *run) prepare(a announcement) (o outgoing, ok bool) {
+	open, err := r.at(a.place)
+	if err != nil {
+		return o, false
+	}
+	l, err := open.conn.linkCalled(a.link)
+	if err != nil || a.bridged && l.kind != state.Bridge || a.ip.Is6() && l.noIPv6 || !l.up {
+		return o, false
+	}
+	if a.mac.IsZero() {
+		a.mac = l.mac
+	}
+	return outgoing{l.index, a.frame()}, true
+}
+
+// closers is how many sockets are closed at once: they can wait for the same RCU grace period.
+const closers = 8
+
+// closeMeanwhile closes packet sockets while the run goes on. The kernel takes 10 ms for each
+// (packet_release waits for an RCU grace period), in which others wait for what comes next.
+func (k *Kernel) closeMeanwhile(sockets []int) {
+	k.closing.Go(func() {
+		var group errgroup.Group
+		group.SetLimit(closers)
+		for _, fd := range sockets {
+			group.Go(func() error { return unix.Close(fd) })
+		}
+		_ = group.Wait() // nothing is lost with a socket
+	})
 }
 
 func announcementOf(o state.Object) []announcement {
@@ -109,14 +162,11 @@ func (c *conn) linkCalled(name string) (l link, err error) {
 	return l, err
 }
 
-// sendFrame sends an Ethernet frame by a link of the calling thread's namespace.
-func sendFrame(index int32, frame []byte) error {
-	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return err
+// sendFrames sends Ethernet frames by links of the socket's namespace.
+func sendFrames(fd int, all []outgoing) {
+	for _, o := range all {
+		_ = unix.Sendto(fd, o.frame, 0, &unix.SockaddrLinklayer{Ifindex: int(o.index)})
 	}
-	defer unix.Close(fd)
-	return unix.Sendto(fd, frame, 0, &unix.SockaddrLinklayer{Ifindex: int(index)})
 }
 
 // frame is an ARP announcement (RFC 5227), or an unsolicited neighbor advertisement (RFC

@@ -46,6 +46,8 @@ type Kernel struct {
 	// askSecrets is Config.Secrets. secured: the last snapshot has IPsec states and policies.
 	askSecrets func(context.Context) (map[uint32]state.Secret, error)
 	secured    bool
+	// closing are sockets that are being closed.
+	closing sync.WaitGroup
 }
 
 var _ state.Target = (*Kernel)(nil)
@@ -95,6 +97,7 @@ func (k *Kernel) Close() error {
 	}
 	k.doomed.close()
 	k.leave()
+	k.closing.Wait()
 	return unix.Close(k.host)
 }
 
