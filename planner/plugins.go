@@ -136,24 +136,11 @@ func calls(o state.Object) (made, unmade string) {
 
 // half reports that the object's making was cut short: it can be seen, and not wanted.
 func half(o state.Object) bool {
-	stage := state.Made
 	switch o := o.(type) {
 	case state.Link:
 		return o.HalfMade
-	case state.Pool:
-		stage = o.Stage
-	case state.Lease:
-		stage = o.Stage
-	case state.Allocation:
-		stage = o.Stage
-	case state.PluginNetwork:
-		stage = o.Stage
-	case state.PluginEndpoint:
-		stage = o.Stage
-	case state.WayOut:
-		stage = o.Stage
-	case state.Node:
-		stage = o.Stage
+	case state.Asked:
+		return o.Reached() != state.Made
 	}
-	return stage != state.Made
+	return false
 }

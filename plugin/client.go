@@ -54,7 +54,9 @@ type Error struct {
 	Sent bool
 	// Refused: the plugin says that it did not.
 	Refused bool
-	Err     error
+	// Said is what it wrote into its answer's error field.
+	Said string
+	Err  error
 }
 
 func (e *Error) Error() string {
@@ -213,7 +215,7 @@ func (c *Client) once(ctx context.Context, name string, body []byte, out any) *E
 		failed.Status, failed.Err = res.StatusCode, fmt.Errorf("the answer is longer than %d bytes", mostAnswer)
 	default:
 		failed.Status = res.StatusCode
-		failed.Refused, failed.Err = understand(res.StatusCode, text, out)
+		failed.understand(text, out)
 	}
 	if failed.Err == nil {
 		return nil
@@ -231,22 +233,25 @@ func cause(err error) error {
 }
 
 // understand reads an answer. Both spellings of the error field occur in the wild.
-func understand(status int, text []byte, out any) (refused bool, err error) {
+func (e *Error) understand(text []byte, out any) {
 	var refusal struct{ Err, Error string }
 	garbage := json.Unmarshal(text, &refusal)
-	if said := cmp.Or(refusal.Err, refusal.Error); garbage == nil && said != "" {
-		return true, errors.New(said)
+	if garbage == nil {
+		e.Said = cmp.Or(refusal.Err, refusal.Error)
 	}
-	if status != http.StatusOK {
-		return true, fmt.Errorf("HTTP status %d: %s", status, excerpt(text))
-	}
-	if garbage == nil && out != nil {
+	switch {
+	case e.Said != "":
+		e.Refused, e.Err = true, errors.New(e.Said)
+		return
+	case e.Status != http.StatusOK:
+		e.Refused, e.Err = true, fmt.Errorf("HTTP status %d: %s", e.Status, excerpt(text))
+		return
+	case garbage == nil && out != nil:
 		garbage = json.Unmarshal(text, out)
 	}
 	if garbage != nil {
-		return false, fmt.Errorf("the answer is not what the protocol says (%w): %s", garbage, excerpt(text))
+		e.Err = fmt.Errorf("the answer is not what the protocol says (%w): %s", garbage, excerpt(text))
 	}
-	return false, nil
 }
 
 // excerpt is the beginning of an answer, in one line.

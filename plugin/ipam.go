@@ -96,15 +96,19 @@ func Unknown(err error) bool {
 }
 
 // Gone reports that the plugin refused a call because it knows nothing of what it was
-// called for. The protocol has no code for it, so it is read from what plugins say.
+// called for. The protocol has no code for it, so it is read from what plugins say; that it
+// does not know the call (404) is nothing of the sort.
 func Gone(err error) bool {
 	var refusal *Error
-	if !errors.As(err, &refusal) || !refusal.Refused {
+	if !errors.As(err, &refusal) {
 		return false
 	}
-	text := strings.ToLower(refusal.Err.Error())
-	for _, word := range []string{"not found", "no such", "unknown", "not exist", "doesn't exist", "not allocated"} {
-		if strings.Contains(text, word) {
+	text := strings.ToLower(refusal.Said)
+	for _, words := range []string{
+		"not found", "no such", "not exist", "doesn't exist", "not allocated",
+		"unknown network", "unknown endpoint", "unknown pool", "unknown address",
+	} {
+		if strings.Contains(text, words) {
 			return true
 		}
 	}

@@ -92,6 +92,18 @@ func (s Stage) attr() Attr {
 	return strAttr("state", text).fixed().quiet()
 }
 
+// Asked is an object that a plugin makes when it is asked.
+type Asked interface {
+	Object
+	// Reached is how far it got.
+	Reached() Stage
+	// At is the object at a stage.
+	At(s Stage) Asked
+	// Answered is the object with what the plugin said of it as it is now: nobody's wish, but
+	// not to be forgotten when a wish changes that the plugin need not know of.
+	Answered(now Object) Asked
+}
+
 // PluginID is the identifier of a block for plugins: 64 hexadecimal digits, as libnetwork's
 // are. It is a function of the block's name, so that it is the same on every host and in a
 // run that repeats one which was cut short.

@@ -53,6 +53,19 @@ func (p Pool) Owner() Owner  { return p.Mark }
 func (p Pool) Needs() []Key  { return nil }
 func (p Pool) Inside() []Key { return nil }
 
+// Reached, At and Answered make Pool Asked.
+func (p Pool) Reached() Stage { return p.Stage }
+func (p Pool) At(s Stage) Asked {
+	p.Stage = s
+	return p
+}
+func (p Pool) Answered(now Object) Asked {
+	if live, ok := now.(Pool); ok {
+		p.Got, p.Stage = live.Got, live.Stage
+	}
+	return p
+}
+
 func (p Pool) asked() []Attr {
 	attrs := fixedAll(strAttr("plugin", p.Plugin), strAttr("call", "IpamDriver.RequestPool"))
 	attrs = append(attrs, strAttr("address_space", p.Space).fixed().quiet(), boolAttr("ipv6", p.V6).fixed().quiet(),
@@ -119,6 +132,19 @@ func (l Lease) Key() Key      { return LeaseKey(l.Plugin, l.Mark.Address, l.V6) 
 func (l Lease) Owner() Owner  { return l.Mark }
 func (l Lease) Needs() []Key  { return l.Pools }
 func (l Lease) Inside() []Key { return nil }
+
+// Reached, At and Answered make Lease Asked.
+func (l Lease) Reached() Stage { return l.Stage }
+func (l Lease) At(s Stage) Asked {
+	l.Stage = s
+	return l
+}
+func (l Lease) Answered(now Object) Asked {
+	if live, ok := now.(Lease); ok {
+		l.Got, l.Stage = live.Got, live.Stage
+	}
+	return l
+}
 
 // Follows: an address goes with its pool.
 func (l Lease) Follows() []Key { return l.Pools }

@@ -45,6 +45,14 @@ func (n PluginNetwork) Needs() []Key {
 // Follows: a network goes with its pools.
 func (n PluginNetwork) Follows() []Key { return n.Needs() }
 
+// Reached, At and Answered make PluginNetwork Asked.
+func (n PluginNetwork) Reached() Stage { return n.Stage }
+func (n PluginNetwork) At(s Stage) Asked {
+	n.Stage = s
+	return n
+}
+func (n PluginNetwork) Answered(Object) Asked { return n }
+
 func (n PluginNetwork) asked() []Attr {
 	attrs := fixedAll(strAttr("plugin", n.Plugin), strAttr("call", "NetworkDriver.CreateNetwork"), strAttr("id", n.ID))
 	return append(append(attrs, n.shape()...), n.Stage.attr(), markAttr(n.Mark))
@@ -82,6 +90,19 @@ func AllocationKey(plugin string, network Address) Key {
 func (a Allocation) Key() Key       { return AllocationKey(a.Plugin, a.Mark.Address) }
 func (a Allocation) Needs() []Key   { return a.Pools }
 func (a Allocation) Follows() []Key { return a.Pools }
+
+// Reached, At and Answered make Allocation Asked.
+func (a Allocation) Reached() Stage { return a.Stage }
+func (a Allocation) At(s Stage) Asked {
+	a.Stage = s
+	return a
+}
+func (a Allocation) Answered(now Object) Asked {
+	if live, ok := now.(Allocation); ok {
+		a.Got, a.Stage = live.Got, live.Stage
+	}
+	return a
+}
 
 func (a Allocation) asked() []Attr {
 	attrs := fixedAll(strAttr("plugin", a.Plugin), strAttr("call", "NetworkDriver.AllocateNetwork"), strAttr("id", a.ID))
@@ -176,6 +197,19 @@ func (e PluginEndpoint) Needs() []Key {
 	return keys
 }
 
+// Reached, At and Answered make PluginEndpoint Asked.
+func (e PluginEndpoint) Reached() Stage { return e.Stage }
+func (e PluginEndpoint) At(s Stage) Asked {
+	e.Stage = s
+	return e
+}
+func (e PluginEndpoint) Answered(now Object) Asked {
+	if live, ok := now.(PluginEndpoint); ok {
+		e.Joined, e.Stage = live.Joined, live.Stage
+	}
+	return e
+}
+
 // Follows: whatever it needs.
 func (e PluginEndpoint) Follows() []Key { return e.Needs() }
 
@@ -231,6 +265,14 @@ func (w WayOut) Inside() []Key { return nil }
 // Needs is the endpoint.
 func (w WayOut) Needs() []Key { return []Key{PluginEndpointKey(w.Plugin, w.Mark.Address)} }
 
+// Reached, At and Answered make WayOut Asked.
+func (w WayOut) Reached() Stage { return w.Stage }
+func (w WayOut) At(s Stage) Asked {
+	w.Stage = s
+	return w
+}
+func (w WayOut) Answered(Object) Asked { return w }
+
 // Follows: the endpoint.
 func (w WayOut) Follows() []Key { return w.Needs() }
 
@@ -255,6 +297,14 @@ func (n Node) Key() Key      { return Key{KindNode, Plugin(n.Plugin), string(n.M
 func (n Node) Owner() Owner  { return n.Mark }
 func (n Node) Needs() []Key  { return nil }
 func (n Node) Inside() []Key { return nil }
+
+// Reached, At and Answered make Node Asked.
+func (n Node) Reached() Stage { return n.Stage }
+func (n Node) At(s Stage) Asked {
+	n.Stage = s
+	return n
+}
+func (n Node) Answered(Object) Asked { return n }
 
 // Attrs are what the plugin is told.
 func (n Node) Attrs() []Attr {

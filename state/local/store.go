@@ -53,14 +53,15 @@ func Open(o Options) (*Store, error) {
 	if o.Stack == "" || o.Stack == "." || o.Stack == ".." || strings.ContainsAny(o.Stack, "/\x00") {
 		return nil, fmt.Errorf("opening the local store: %q cannot be the name of a stack", o.Stack)
 	}
-	ownDir := o.Path == ""
-	if ownDir {
+	if o.Path == "" {
 		o.Path = filepath.Join(DefaultDir, o.Stack+".json")
 	}
 	if o.LockDir == "" {
 		o.LockDir = DefaultLockDir
 	}
-	return &Store{stack: o.Stack, path: filepath.Clean(o.Path), lock: filepath.Join(o.LockDir, o.Stack+".lock"), ownDir: ownDir}, nil
+	s := &Store{stack: o.Stack, path: filepath.Clean(o.Path), lock: filepath.Join(o.LockDir, o.Stack+".lock")}
+	s.ownDir = filepath.Dir(s.path) == DefaultDir
+	return s, nil
 }
 
 // Path is the state file.
@@ -157,7 +158,7 @@ func (s *Store) write(c content) error {
 	if err != nil {
 		return fmt.Errorf("making the directory of the state file: %w", err)
 	}
-	c.madeDir = c.madeDir || made
+	c.madeDir = c.madeDir || made && !s.ownDir
 	text, err := encode(c)
 	if err != nil {
 		return err

@@ -258,18 +258,11 @@ func info(ctx context.Context, c *plugin.Client, e state.PluginEndpoint) (map[st
 	return values, nil
 }
 
-// deleteEndpoint is the inverse. That it has begun is noted first: an endpoint that has left
-// is not one that may be used.
+// deleteEndpoint is the inverse.
 func (t *Target) deleteEndpoint(ctx context.Context, e state.PluginEndpoint) error {
 	c, err := t.client(e.Plugin, e.Timeout)
 	if err != nil {
 		return err
-	}
-	if e.Stage == state.Made {
-		e.Stage = state.Leaving
-		if err := t.write(ctx, e); err != nil {
-			return err
-		}
 	}
 	// Whatever a plugin says of an endpoint that has left, or never joined: what counts is
 	// that it can be deleted then.

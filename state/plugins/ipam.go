@@ -59,7 +59,7 @@ func (t *Target) replay(ctx context.Context, c *plugin.Client) error {
 			return err
 		}
 		for _, ip := range p.Got.Addresses {
-			_, err := c.RequestAddress(ctx, p.Got.ID, ip.String(), gatewayOptions(p, ip))
+			_, err := c.RequestAddress(ctx, p.Got.ID, ip.String(), ownOptions(p, own{gateway: p.WithGateway && ip == p.Got.Gateway, ip: ip}))
 			if err := again(err); err != nil {
 				return err
 			}
@@ -92,16 +92,13 @@ func (t *Target) requestPool(ctx context.Context, p state.Pool) error {
 	if p, err = t.requestRange(ctx, c, p, wish); err != nil {
 		return err
 	}
-	if p, err = t.gateway(ctx, c, p); err != nil {
-		return err
-	}
-	for _, name := range slices.Sorted(maps.Keys(p.Reserved)) {
-		ip := p.Reserved[name]
-		if slices.Contains(p.Got.Addresses, ip) {
-			continue
+	for {
+		next, ok := missing(p)
+		if !ok {
+			break
 		}
-		if p, err = t.own(ctx, c, p, ip, nil); err != nil {
-			return fmt.Errorf("reserving %s (%s): %w", ip, name, err)
+		if p, err = t.own(ctx, c, p, next); err != nil {
+			return fmt.Errorf("requesting %s: %w", next, err)
 		}
 	}
 	p.Stage = state.Made
@@ -173,36 +170,53 @@ func (t *Target) clash(ctx context.Context, c *plugin.Client, p state.Pool) erro
 	return nil
 }
 
-// gateway asks for the gateway: the one that is written, else what the plugin offered with
-// the pool, else any.
-func (t *Target) gateway(ctx context.Context, c *plugin.Client, p state.Pool) (state.Pool, error) {
-	if !p.WithGateway || p.Got.Gateway.IsValid() && !p.Gateway.IsValid() {
-		return p, nil
+// own is an address that goes with a pool.
+type own struct {
+	gateway bool
+	name    string // why it is reserved, if it is no gateway
+	ip      netip.Addr
+}
+
+func (o own) String() string {
+	if o.gateway {
+		return "the gateway"
 	}
-	p, err := t.own(ctx, c, p, p.Gateway, map[string]string{plugin.RequestType: plugin.GatewayLabel})
-	if err != nil {
-		return p, fmt.Errorf("requesting the gateway: %w", err)
+	return fmt.Sprintf("%s (%s)", o.ip, o.name)
+}
+
+// missing is the next address that the pool has not, and should. A gateway that the plugin
+// offered with the pool need not be asked for.
+func missing(p state.Pool) (own, bool) {
+	if p.WithGateway && !p.Got.Gateway.IsValid() {
+		return own{gateway: true, ip: p.Gateway}, true
 	}
-	p.Got.Gateway = p.Got.Addresses[len(p.Got.Addresses)-1]
-	return p, nil
+	for _, name := range slices.Sorted(maps.Keys(p.Reserved)) {
+		if ip := p.Reserved[name]; !slices.Contains(p.Got.Addresses, ip) {
+			return own{name: name, ip: ip}, true
+		}
+	}
+	return own{}, false
 }
 
 // own asks for an address that goes with the pool.
-func (t *Target) own(ctx context.Context, c *plugin.Client, p state.Pool, ip netip.Addr, options map[string]string) (state.Pool, error) {
-	said, err := c.RequestAddress(ctx, p.Got.ID, addr(ip), options)
+func (t *Target) own(ctx context.Context, c *plugin.Client, p state.Pool, o own) (state.Pool, error) {
+	said, err := c.RequestAddress(ctx, p.Got.ID, addr(o.ip), ownOptions(p, o))
 	if err != nil {
 		return p, err
 	}
-	got, unusable := address(c, said.Address, p.Got.CIDR, ip)
+	got, unusable := address(c, said.Address, p.Got.CIDR, o.ip)
 	if got.IsValid() {
 		p.Got.Addresses = append(p.Got.Addresses, got.Addr())
+		if o.gateway {
+			p.Got.Gateway = got.Addr()
+		}
 	}
 	return p, errors.Join(unusable, t.write(ctx, p))
 }
 
-// releasePool gives a range back with the addresses that came with it. One whose answer was
-// lost is asked for again first, so that a plugin that honours the request's label tells
-// which one it was.
+// releasePool gives a range back with the addresses that came with it. What is asked for when
+// a run ends may be given without anybody knowing, so it is asked for again first: a plugin
+// that honours the request's label tells then what it was.
 func (t *Target) releasePool(ctx context.Context, p state.Pool) error {
 	c, _, err := t.ipam(ctx, p.Plugin, p.Timeout)
 	if err != nil {
@@ -220,12 +234,17 @@ func (t *Target) releasePool(ctx context.Context, p state.Pool) error {
 		}
 		p.Got.ID = said.PoolID
 	}
+	if next, ok := missing(p); ok && p.Stage == state.Created {
+		if p, err = t.own(ctx, c, p, next); err != nil && !answered(err) {
+			return err
+		}
+	}
 	for len(p.Got.Addresses) > 0 {
 		last := len(p.Got.Addresses) - 1
 		if err := back(p.Stage, c.ReleaseAddress(ctx, p.Got.ID, p.Got.Addresses[last].String())); err != nil {
 			return err
 		}
-		p.Got.Addresses, p.Stage = p.Got.Addresses[:last], state.Created
+		p.Got.Addresses = p.Got.Addresses[:last]
 		if err := t.write(ctx, p); err != nil {
 			return err
 		}
@@ -319,8 +338,7 @@ func holder(known state.World, l state.Lease, ip netip.Addr) state.Address {
 func (t *Target) releaseLease(ctx context.Context, l state.Lease) error {
 	if !l.Got.Address.IsValid() {
 		again, err := t.lease(ctx, l, l.IP)
-		var answered *plugin.Error
-		if !again.Got.Address.IsValid() && (err == nil || errors.As(err, &answered) && answered.Status != 0) {
+		if !again.Got.Address.IsValid() && (err == nil || answered(err)) {
 			return nil // it was never given, or is another's
 		}
 		if !again.Got.Address.IsValid() {
@@ -333,6 +351,12 @@ func (t *Target) releaseLease(ctx context.Context, l state.Lease) error {
 		return err
 	}
 	return back(l.Stage, c.ReleaseAddress(ctx, l.Got.Pool, l.Got.Address.Addr().String()))
+}
+
+// answered reports that the plugin did answer, if not with what it was asked for.
+func answered(err error) bool {
+	var e *plugin.Error
+	return errors.As(err, &e) && e.Status != 0
 }
 
 // address reads an address that a plugin gave: with a length, or with that of its pool. One
@@ -362,12 +386,13 @@ func poolOptions(p state.Pool) map[string]string {
 	return options
 }
 
-// gatewayOptions are those of an address that goes with a pool.
-func gatewayOptions(p state.Pool, ip netip.Addr) map[string]string {
-	if p.WithGateway && ip == p.Got.Gateway {
-		return map[string]string{plugin.RequestType: plugin.GatewayLabel}
+// ownOptions are those of an address that goes with a pool.
+func ownOptions(p state.Pool, o own) map[string]string {
+	label := poolOptions(p)[requestLabel] + "/"
+	if o.gateway {
+		return map[string]string{plugin.RequestType: plugin.GatewayLabel, requestLabel: label + "gateway"}
 	}
-	return nil
+	return map[string]string{requestLabel: label + o.ip.String()}
 }
 
 func leaseOptions(l state.Lease, withMAC bool) map[string]string {

@@ -76,24 +76,25 @@ func (t *Target) one(ctx context.Context, op state.Op) error {
 	if err != nil {
 		return err
 	}
-	live := known[op.Key]
-	switch op.Action {
-	case state.Update:
-		return t.rewrite(ctx, op.After, live)
-	case state.Delete:
-		if live == nil {
-			return nil
-		}
+	live, _ := known[op.Key].(state.Asked)
+	after, ok := op.After.(state.Asked)
+	switch {
+	case op.Action == state.Delete && live == nil:
+		return nil
+	case op.Action == state.Delete:
 		return t.takeBack(ctx, live)
-	}
-	if live != nil {
+	case !ok:
+		return fmt.Errorf("no plugin makes %s", op.Key)
+	case op.Action == state.Update:
+		return t.write(ctx, after.Answered(live)) // whose it is: no plugin has to know
+	case live != nil:
 		return errors.New("the plugin was asked for it already; plan again")
 	}
-	return t.ask(ctx, op.After)
+	return t.ask(ctx, after)
 }
 
 // ask has a plugin make an object.
-func (t *Target) ask(ctx context.Context, o state.Object) error {
+func (t *Target) ask(ctx context.Context, o state.Asked) error {
 	switch o := o.(type) {
 	case state.Pool:
 		return t.requestPool(ctx, o)
@@ -113,58 +114,58 @@ func (t *Target) ask(ctx context.Context, o state.Object) error {
 	return fmt.Errorf("no plugin makes %s", o.Key())
 }
 
-// takeBack has a plugin take back an object, and forgets it.
-func (t *Target) takeBack(ctx context.Context, o state.Object) error {
-	var err error
-	switch o := o.(type) {
-	case state.Pool:
-		err = t.releasePool(ctx, o)
-	case state.Lease:
-		err = t.releaseLease(ctx, o)
-	case state.Allocation:
-		err = t.free(ctx, o)
-	case state.PluginNetwork:
-		err = t.deleteNetwork(ctx, o)
-	case state.PluginEndpoint:
-		err = t.deleteEndpoint(ctx, o)
-	case state.WayOut:
-		err = t.revoke(ctx, o)
-	case state.Node:
-		err = t.discoverDelete(ctx, o)
-	default:
-		err = fmt.Errorf("no plugin makes %s", o.Key())
+// takeBack has a plugin take back an object, and forgets it. That it has begun is noted
+// first: what a plugin was asked to take back is not what may be used, whatever it answers.
+// Unless it refuses; then all is as it was.
+func (t *Target) takeBack(ctx context.Context, o state.Asked) error {
+	leaving := o
+	if o.Reached() == state.Made {
+		leaving = o.At(state.Leaving)
+		if err := t.write(ctx, leaving); err != nil {
+			return err
+		}
 	}
-	if err != nil {
-		return err
+	err := t.release(ctx, leaving)
+	switch {
+	case err == nil:
+		return t.forget(ctx, o)
+	case plugin.Refused(err) && oneCall(o):
+		return errors.Join(err, t.write(ctx, o))
 	}
-	return t.forget(ctx, o)
+	return err
 }
 
-// rewrite changes what is written down of an object and no plugin has to know: whose it is.
-func (t *Target) rewrite(ctx context.Context, after, live state.Object) error {
-	switch o := after.(type) {
-	case state.Pool:
-		if l, ok := live.(state.Pool); ok {
-			o.Got, o.Stage = l.Got, l.Stage
-		}
-		after = o
-	case state.Lease:
-		if l, ok := live.(state.Lease); ok {
-			o.Got, o.Stage = l.Got, l.Stage
-		}
-		after = o
-	case state.Allocation:
-		if l, ok := live.(state.Allocation); ok {
-			o.Got, o.Stage = l.Got, l.Stage
-		}
-		after = o
+// oneCall reports that a single call takes back the object, so that nothing was done when
+// that is refused.
+func oneCall(o state.Asked) bool {
+	switch o := o.(type) {
 	case state.PluginEndpoint:
-		if l, ok := live.(state.PluginEndpoint); ok {
-			o.Joined, o.Stage = l.Joined, l.Stage
-		}
-		after = o
+		return false
+	case state.Pool:
+		return len(o.Got.Addresses) == 0
 	}
-	return t.write(ctx, after)
+	return true
+}
+
+// release is the inverse of ask.
+func (t *Target) release(ctx context.Context, o state.Asked) error {
+	switch o := o.(type) {
+	case state.Pool:
+		return t.releasePool(ctx, o)
+	case state.Lease:
+		return t.releaseLease(ctx, o)
+	case state.Allocation:
+		return t.free(ctx, o)
+	case state.PluginNetwork:
+		return t.deleteNetwork(ctx, o)
+	case state.PluginEndpoint:
+		return t.deleteEndpoint(ctx, o)
+	case state.WayOut:
+		return t.revoke(ctx, o)
+	case state.Node:
+		return t.discoverDelete(ctx, o)
+	}
+	return fmt.Errorf("no plugin makes %s", o.Key())
 }
 
 // ledger is where the object of the key is written down.
