@@ -260,7 +260,15 @@ func (x *expander) expandNetwork(n *network, all []Driver) error {
 	}
 	n.offers = made.Offers
 	x.table.merge(n.Network, made)
-	return x.add(made.Objects...)
+	if err := x.add(made.Objects...); err != nil {
+		return err
+	}
+	for _, a := range n.attached {
+		if err := x.add(x.shaping(n, a)...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // leased is what the network's IPAM plugin is asked for: its ranges, and the addresses of

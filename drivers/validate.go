@@ -36,6 +36,7 @@ func Validate(t *spec.Topology, all []Driver) hcl.Diagnostics {
 		}
 		diags = append(diags, all[i].Validate(n, on[n.Mark.Address])...)
 		for _, e := range on[n.Mark.Address] {
+			diags = append(diags, validateShaping(n, e, all[i].Traits())...)
 			onHost[space(e.Sandbox)] = onHost[space(e.Sandbox)] || all[i].Traits().HostNamespace
 		}
 	}

@@ -1,10 +1,14 @@
 package e2e
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/cnmctl/cnmctl/e2e/vm"
+	"github.com/cnmctl/cnmctl/state"
 	"github.com/cnmctl/cnmctl/state/kernel"
 	"github.com/cnmctl/cnmctl/state/kernel/kerneltest"
 )
@@ -16,18 +20,33 @@ func needKernel(t *testing.T, script string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(features) == 0 {
-		return
-	}
-	k, err := kernel.Open(kernel.Config{Stack: "e2e"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer k.Close()
-	err = k.Probe(t.Context(), features)
+	err = probe(t.Context(), features)
 	if lack, ok := errors.AsType[*kernel.MissingError](err); ok {
 		kerneltest.Elsewhere(t, lack)
 	} else if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// condition is true for [has:FEATURE] if this kernel has it: for what a script expects of
+// one that has not.
+func condition(cond string) (bool, error) {
+	feature, ok := strings.CutPrefix(cond, "has:")
+	if !ok {
+		return false, fmt.Errorf("unknown condition %q", cond)
+	}
+	err := probe(context.Background(), []state.Feature{state.Feature(feature)})
+	if _, lacks := errors.AsType[*kernel.MissingError](err); lacks {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+func probe(ctx context.Context, features []state.Feature) error {
+	k, err := kernel.Open(kernel.Config{Stack: "e2e"})
+	if err != nil {
+		return err
+	}
+	defer k.Close()
+	return k.Probe(ctx, features)
 }

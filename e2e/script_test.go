@@ -61,6 +61,7 @@ func params(script string) testscript.Params {
 		Files:               []string{script},
 		Setup:               setup,
 		Cmds:                verbs,
+		Condition:           condition,
 		RequireUniqueNames:  true,
 		RequireExplicitExec: false,
 	}

@@ -169,6 +169,7 @@ func (c *config) addBridge(t *rapid.T, i int) {
 		if !slices.Contains(e.Body, fmt.Sprintf("aliases = [\"alias%d\"]", j)) {
 			e.Body = append(e.Body, lines(t, "names = false")...)
 		}
+		e.Body = append(e.Body, drawBandwidth(t, true)...)
 		if !slices.Contains(n.Body, "internal = true") {
 			e.Body = append(e.Body, drawPorts(t, strings.Contains(strings.Join(options, " "), "routed"))...)
 		}
@@ -208,6 +209,22 @@ func drawPorts(t *rapid.T, routed bool) []string {
 		"port {\n    host      = \"21000-21099\"\n    container = \"8000-8002\"\n    protocol  = \"sctp\"\n  }")...)
 }
 
+// drawBandwidth is how fast an endpoint may be; both ways where its interface has two ends.
+func drawBandwidth(t *rapid.T, both bool) []string {
+	rate := rapid.SampledFrom([]string{"", "10mbit", "12345kbit", "2gbit"})
+	var said []string
+	for _, way := range []string{"egress", "ingress"} {
+		if r := rate.Draw(t, way); r != "" && (both || way == "egress") {
+			said = append(said, fmt.Sprintf("%s = %q", way, r))
+		}
+	}
+	if len(said) == 0 {
+		return nil
+	}
+	said = append(said, lines(t, "burst = \"40001b\"")...)
+	return []string{"bandwidth {\n    " + strings.Join(said, "\n    ") + "\n  }"}
+}
+
 // beyond are a neighbor and a route on the interface of network i whose name is known.
 func beyond(t *rapid.T, i int) []string {
 	return lines(t,
@@ -235,6 +252,7 @@ func (c *config) addMacvlan(t *rapid.T, i int) {
 			fmt.Sprintf("interface = \"mv%d\"", i),
 			fmt.Sprintf("ipv4 = \"10.%d.0.%d\"", 100+i, 100+j),
 			"sysctls = { \"net.ipv4.conf.IFNAME.rp_filter\" = \"2\" }")
+		e.Body = append(e.Body, drawBandwidth(t, false)...)
 		c.Endpoints = append(c.Endpoints, e)
 	}
 }

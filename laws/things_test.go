@@ -25,6 +25,8 @@ func things(listing string, now names) map[state.Key]string {
 			addThing(all, place, strings.HasPrefix(witness, "ip -6"), line)
 		case strings.HasPrefix(witness, "nft "):
 			addRules(all, place, line)
+		case strings.HasPrefix(witness, "tc "):
+			addQdisc(all, place, line)
 		case witness == "/proc/sys/net":
 			addSetting(all, place, line)
 		default:
@@ -165,6 +167,13 @@ func addRules(all map[state.Key]string, place state.Place, line string) {
 	all[state.RulesetKey(place, all[state.Key{Kind: "open", Place: place}])] += line + "\n"
 	if line == "}" {
 		delete(all, state.Key{Kind: "open", Place: place})
+	}
+}
+
+// addQdisc reads a line of tc(8): "qdisc tbf 636e: dev eth0 root rate 1Mbit burst 32Kb lat 250ms".
+func addQdisc(all map[state.Key]string, place state.Place, line string) {
+	if words := strings.Fields(line); len(words) > 5 && words[2] == "636e:" {
+		all[state.QdiscKey(place, words[4])] = line
 	}
 }
 

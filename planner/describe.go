@@ -28,6 +28,8 @@ func describe(o state.Object) (what, details string) {
 		return "neighbor " + o.IP.String() + " at " + o.MAC.String() + " on " + o.Link + place, ""
 	case state.FDB:
 		return "fdb " + o.MAC.String() + " to " + o.VTEP.String() + " on " + o.Link + place, ""
+	case state.Qdisc:
+		return "qdisc " + o.Kinds() + " of " + o.Link + place, qdiscDetails(o)
 	case state.Sysctl:
 		return "sysctl " + strings.ReplaceAll(o.Path, "/", ".") + " = " + o.Value + place, ""
 	case state.Ruleset:
@@ -52,6 +54,17 @@ func describe(o state.Object) (what, details string) {
 		return "record of " + o.Key().Name, ""
 	}
 	return o.Key().String(), ""
+}
+
+// qdiscDetails are what a link may send, and what is done to it.
+func qdiscDetails(q state.Qdisc) string {
+	var parts []string
+	for _, a := range q.Attrs() {
+		if !a.Quiet {
+			parts = append(parts, strings.ReplaceAll(a.Name, "netem_", "")+" "+strings.Trim(a.Value, `"`))
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 // linkDetails are what a link's name does not say.

@@ -108,6 +108,9 @@ func withOwner(o state.Object, owner state.Owner) state.Object {
 	case state.FDB:
 		o.Mark = owner
 		return o
+	case state.Qdisc:
+		o.Mark = owner
+		return o
 	case state.Sysctl:
 		o.Mark = owner
 		return o

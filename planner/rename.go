@@ -221,6 +221,10 @@ func (r *renaming) object(o state.Object) state.Object {
 		o.Place = r.place(o.Place)
 		o.Link = r.link(o.Place, o.Link)
 		return o
+	case state.Qdisc:
+		o.Place = r.place(o.Place)
+		o.Link = r.link(o.Place, o.Link)
+		return o
 	case state.Sysctl:
 		o.Place = r.place(o.Place)
 		if to := r.link(o.Place, o.Link); o.Link != "" && to != o.Link {

@@ -89,6 +89,8 @@ func (s *script) op(op state.Op) {
 		s.neighbor(op, o)
 	case state.FDB:
 		s.forwarding(op, o)
+	case state.Qdisc:
+		s.qdisc(op, o)
 	case state.Sysctl:
 		s.sysctl(op, o)
 	case state.Ruleset:
@@ -111,7 +113,7 @@ func (s *script) foreign(p state.Place) bool {
 // ip is the command ip, for a place.
 func ip(p state.Place) string { return in("ip", p) }
 
-// in is ip or bridge, for a place: both take -n.
+// in is ip, bridge or tc, for a place: all take -n.
 func in(command string, p state.Place) string {
 	switch ns, ok := p.Netns(); {
 	case ok && state.Named(ns):

@@ -1,7 +1,9 @@
 package planner
 
 import (
+	"cmp"
 	"fmt"
+	"strings"
 
 	"github.com/cnmctl/cnmctl/state"
 )
@@ -47,6 +49,9 @@ func (s *script) makeLink(l state.Link, along []state.Object) {
 		command = newTunnel(l)
 	case state.Bridge:
 		command += " forward_delay 0" // ports send at once
+		if l.Filtering {
+			command += " vlan_filtering 1"
+		}
 	case state.Macvlan, state.IPvlan, state.VLAN:
 		s.newStacked(l)
 		s.finishLink(l)
@@ -122,6 +127,7 @@ func (s *script) finishLink(l state.Link) {
 	}
 	s.line("%s link set dev %s%s", ip(l.Place), shell(l.Name), set)
 	s.portFlags(l, l.Hairpin || l.Isolated || l.Quiet)
+	s.vlans(l, defaultVLAN)
 	if l.Tunnel.Checksums {
 		s.offload(l)
 	}
@@ -163,6 +169,10 @@ func (s *script) changeLink(from, to state.Link) {
 	}
 	s.moveLinkLocal(from, to)
 	s.portFlags(to, from.Master != to.Master || from.Hairpin != to.Hairpin || from.Isolated != to.Isolated || from.Quiet != to.Quiet)
+	if to.Type == state.Bridge && from.Filtering != to.Filtering {
+		s.line("%s link set dev %s type bridge vlan_filtering %d", ip(to.Place), shell(to.Name), bit(to.Filtering))
+	}
+	s.vlans(to, cmp.Or(from.VLANs, defaultVLAN))
 	if from.Tunnel.Local != to.Tunnel.Local || from.Tunnel.Learning != to.Tunnel.Learning {
 		s.line("%s link set dev %s type vxlan%s", ip(to.Place), shell(to.Name), tunnelSettings(to.Tunnel))
 	}
@@ -199,6 +209,28 @@ func (s *script) portFlags(l state.Link, differ bool) {
 		flags = fmt.Sprintf(" learning %s flood %s mcast_flood %s bcast_flood %s neigh_suppress %s", flood, flood, flood, flood, onOff(l.Quiet))
 	}
 	s.line("%s link set dev %s hairpin %s isolated %s%s", in("bridge", l.Place), shell(l.Name), onOff(l.Hairpin), onOff(l.Isolated), flags)
+}
+
+// defaultVLAN is what a port is in unless something else is said.
+const defaultVLAN = "1 pvid untagged"
+
+// vlans takes a port from the VLANs that it has into those that it is to have.
+func (s *script) vlans(l state.Link, have string) {
+	if l.VLANs == "" || l.VLANs == have {
+		return
+	}
+	for _, step := range []struct{ verb, text string }{{"del", have}, {"add", l.VLANs}} {
+		if step.text == "none" {
+			continue
+		}
+		for vlan := range strings.SplitSeq(step.text, ", ") {
+			id, flags, _ := strings.Cut(vlan, " ")
+			if step.verb == "del" {
+				flags = ""
+			}
+			s.line("%s vlan %s dev %s vid %s", in("bridge", l.Place), step.verb, shell(l.Name), strings.TrimSpace(id+" "+flags))
+		}
+	}
 }
 
 // newTunnel makes a VXLAN device in its namespace, by a command to its underlay.

@@ -154,7 +154,7 @@ func endpointSchema(drivers []DriverSchema) BlockSchema {
 			attr("sysctls", stringMap, "Settings of the interface, with IFNAME for its name: `{ \"net.ipv4.conf.IFNAME.rp_filter\" = \"0\" }`.").checked(interfaceSysctls).late(),
 			labelsAttr().late(),
 		}, repeated()...),
-		Blocks: []BlockSchema{portSchema(), serviceSchema(), lifecycleSchema()},
+		Blocks: []BlockSchema{portSchema(), serviceSchema(), lifecycleSchema(), bandwidthSchema(), impairmentSchema()},
 	}}
 	for _, d := range drivers {
 		b.Blocks = append(b.Blocks, BlockSchema{Schema: optionsSchema(d.Name, d.Endpoint), Max: 1})

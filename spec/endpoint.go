@@ -27,6 +27,8 @@ func (i *instance) fillEndpoint(rd *reading, v *values) {
 		Nameless:  !v.flag("names"),
 		Options:   rd.endpointOptions(i.on, v, i.addr),
 		Protected: i.protected(rd),
+
+		Bandwidth: bandwidth(v), Impairment: rd.impairment(v),
 	}
 	if rec.Name == "" && !rd.lost(v, "name") {
 		rec.Name = i.label

@@ -1,5 +1,7 @@
 package state
 
+import "strings"
+
 // Feature is something that a kernel may lack. What a World needs is probed once, before
 // planning; what is missing is an error that names the option to enable.
 type Feature string
@@ -17,6 +19,11 @@ const (
 	FeatureDummy    Feature = "dummy"
 	FeatureESP      Feature = "esp"
 	FeatureESP6     Feature = "esp6"
+	// FeatureTBF and FeatureNetem are ways of sending.
+	FeatureTBF   Feature = "tbf"
+	FeatureNetem Feature = "netem"
+	// FeatureVLANFiltering is a bridge that keeps VLANs apart.
+	FeatureVLANFiltering Feature = "vlan-filtering"
 )
 
 // Features lists, in order and once each, what the wanted world's objects need of a kernel.
@@ -37,6 +44,13 @@ func features(w World) map[Feature]bool {
 		case Link:
 			if o.Type != Given {
 				need[Feature(o.Type)] = true
+			}
+			if o.Filtering {
+				need[FeatureVLANFiltering] = true
+			}
+		case Qdisc:
+			for kind := range strings.FieldsSeq(o.Kinds()) {
+				need[Feature(kind)] = true
 			}
 		case IPsecState:
 			if o.Dst.Is6() {

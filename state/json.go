@@ -62,6 +62,8 @@ func (e Envelope) Open() (Object, error) {
 		return decodeAs[Neighbor](e)
 	case KindFDB:
 		return decodeAs[FDB](e)
+	case KindQdisc:
+		return decodeAs[Qdisc](e)
 	case KindSysctl:
 		return decodeAs[Sysctl](e)
 	case KindRuleset:

@@ -16,6 +16,7 @@ const (
 	KindRule      Kind = "rule"
 	KindNeighbor  Kind = "neighbor"
 	KindFDB       Kind = "fdb"
+	KindQdisc     Kind = "qdisc"
 	KindSysctl    Kind = "sysctl"
 	KindRuleset   Kind = "ruleset"
 	KindFile      Kind = "file"

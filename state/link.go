@@ -47,6 +47,11 @@ type Link struct {
 	// (IFLA_BRPORT_LEARNING and _UNICAST_FLOOD, _MCAST_FLOOD, _BCAST_FLOOD off,
 	// IFLA_BRPORT_NEIGH_SUPPRESS on).
 	Quiet bool `json:",omitempty"`
+	// Filtering: the bridge keeps the VLANs of its ports apart (IFLA_BR_VLAN_FILTERING).
+	Filtering bool `json:",omitempty"`
+	// VLANs are those that a port of such a bridge is in, as VLANText writes them; "" on
+	// other bridges.
+	VLANs string `json:",omitempty"`
 	// Tunnel is what only a VXLAN device has.
 	Tunnel Tunnel `json:",omitzero"`
 	// On is what only a link has that sits on another one.
@@ -163,6 +168,11 @@ func (l Link) Attrs() []Attr {
 	if l.Type == Given {
 		attrs = append(attrs, strAttr("from", l.From).fixed())
 	}
+	if l.Type == Bridge {
+		filtering := boolAttr("vlan_filtering", l.Filtering)
+		filtering.Quiet = !l.Filtering
+		attrs = append(attrs, filtering)
+	}
 	if l.Type == VXLAN {
 		attrs = append(attrs, l.Tunnel.attrs()...)
 	}
@@ -171,6 +181,11 @@ func (l Link) Attrs() []Attr {
 	}
 	if l.Master != "" {
 		attrs = append(attrs, boolAttr("hairpin", l.Hairpin).quiet(), boolAttr("isolated", l.Isolated).quiet())
+	}
+	if l.Master != "" {
+		vlans := strAttr("vlans", l.VLANs)
+		vlans.Quiet = l.VLANs == ""
+		attrs = append(attrs, vlans)
 	}
 	if l.Master != "" && (l.Quiet || l.Type == VXLAN) {
 		attrs = append(attrs, boolAttr("quiet", l.Quiet).quiet())

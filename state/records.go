@@ -119,10 +119,13 @@ type Endpoint struct {
 	// Ports are those that it publishes on its sandbox's host.
 	Ports []Port `json:",omitempty"`
 	// Service is what it is registered as; nil: it is not.
-	Service   *Service `json:",omitempty"`
-	Options   Options
-	Labels    map[string]string
-	Protected bool
+	Service *Service `json:",omitempty"`
+	// Bandwidth and Impairment are how fast and how badly it sends.
+	Bandwidth  Bandwidth  `json:",omitzero"`
+	Impairment Impairment `json:",omitzero"`
+	Options    Options
+	Labels     map[string]string
+	Protected  bool
 	// Implied: nobody wrote the endpoint; its sandbox needs it. Nobody looks up its name.
 	Implied bool `json:",omitempty"`
 	// Assigned are the attributes that are a plugin's to give: ipv4, ipv6, mac, interface.
@@ -312,6 +315,7 @@ func (e Endpoint) Attrs() []Attr {
 	}
 	attrs = append(attrs, listAttr("aliases", e.Aliases).quiet(), intAttr("gateway_priority", e.Priority).quiet())
 	attrs = append(attrs, mapAttr("sysctls", e.Sysctls).quiet())
+	attrs = append(attrs, strAttr("bandwidth", e.Bandwidth.String()).quiet(), strAttr("impairment", e.Impairment.String()).quiet())
 	for _, name := range sortedKeys(e.Options) {
 		attrs = append(attrs, Attr{Name: "options." + name, Value: string(e.Options[name]), Quiet: true})
 	}

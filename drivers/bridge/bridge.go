@@ -41,8 +41,12 @@ func (Driver) Expand(v drivers.View) (drivers.Expansion, error) {
 		Offers:   make(map[state.Address]drivers.Offer, len(v.Endpoints)),
 	}
 	for _, e := range v.Endpoints {
-		out.Objects = append(out.Objects, n.endpoint(e)...)
-		out.Offers[e.Mark.Address] = n.offer(e)
+		o, err := decodeEndpoint(e.Options)
+		if err != nil {
+			return drivers.Expansion{}, err
+		}
+		out.Objects = append(out.Objects, n.endpoint(e, o)...)
+		out.Offers[e.Mark.Address] = n.offer(e, o)
 	}
 	if !n.Internal {
 		out.Objects = append(out.Objects, drivers.Forwarding(v.Stack, v.Network)...)
@@ -68,6 +72,7 @@ func (n network) device() []state.Object {
 	objects := append([]state.Object{state.Link{
 		Place: state.Host, Name: n.Device, Mark: n.Mark, Type: state.Bridge,
 		MTU: drivers.MTU(n.Network), MAC: n.mac(), Up: true, NoIPv6: !n.hasIPv6(), Guard: n.guard(),
+		Filtering: n.Filtering,
 	}}, n.addresses()...)
 	if n.hasIPv6() {
 		// The bridge is a router's interface: an endpoint must not be able to hand it routes.

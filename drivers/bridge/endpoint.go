@@ -18,13 +18,16 @@ func (n network) address(ip netip.Addr, bits int) state.IPAddress {
 
 // endpoint is a veth pair with its addresses and settings. IPv6 is off on the port: it
 // needs no address, and a thousand ports that look for routers flood each other.
-func (n network) endpoint(e drivers.Attached) []state.Object {
+func (n network) endpoint(e drivers.Attached, o endpointOptions) []state.Object {
 	port := state.Link{
 		Place: state.Host, Name: e.HostInterface, Mark: e.Mark, Type: state.Veth,
 		MTU: drivers.MTU(n.Network), MAC: drivers.OuterMAC(e.MAC), Up: true, NoIPv6: true,
 		Master: n.Device, Hairpin: n.hairpin(e), Isolated: !n.ICC,
 		Peer:  state.End{Place: e.In.Place(), Name: e.Interface},
 		Guard: n.guard(),
+	}
+	if n.Filtering {
+		port.VLANs = o.vlans()
 	}
 	inner := drivers.Inner(n.Network, e, state.End{Place: state.Host, Name: e.HostInterface})
 	objects := []state.Object{port, inner}
@@ -40,10 +43,10 @@ func (n network) hairpin(e drivers.Attached) bool {
 	})
 }
 
-// offer is the gateway, unless there is no way out through it.
-func (n network) offer(e drivers.Attached) drivers.Offer {
+// offer is the gateway, unless there is no way out through it, or it is in another VLAN.
+func (n network) offer(e drivers.Attached, vlan endpointOptions) drivers.Offer {
 	o := drivers.Offer{Link: e.Interface, Internal: n.Internal, Isolated: !n.ICC}
-	if !n.Internal {
+	if !n.Internal && (!n.Filtering || vlan.besideHost()) {
 		o.Gateway4, o.Gateway6 = drivers.Gateway(n.Network, e.IPv4), drivers.Gateway(n.Network, e.IPv6)
 	}
 	return o

@@ -36,6 +36,7 @@ type options struct {
 	Hairpin     bool       `json:"hairpin"`
 	InhibitIPv4 bool       `json:"inhibit_ipv4"`
 	MAC         state.MAC  `json:"mac"`
+	Filtering   bool       `json:"vlan_filtering"`
 	// Trusted are interfaces of the host.
 	Trusted []string `json:"trusted_host_interfaces"`
 }
@@ -61,7 +62,7 @@ func (Driver) Schema() spec.DriverSchema {
 			"sets it) still apply to the packets that cnmctl lets through.",
 		Network:     spec.Schema{Name: "bridge", Doc: "Options of a bridge network.", Attrs: slices.Concat(deviceAttrs(), gatewayAttrs())},
 		PortAddress: "host_binding",
-		Endpoint:    spec.Schema{Name: "bridge", Doc: "An endpoint of a bridge network has no options of its own."},
+		Endpoint:    spec.Schema{Name: "bridge", Doc: "Options of an endpoint of a bridge network.", Attrs: endpointAttrs()},
 	}
 }
 
@@ -82,6 +83,9 @@ func deviceAttrs() []spec.AttrSchema {
 			Doc: "MAC address of the bridge. Made of the gateway's address when absent."},
 		{Name: "inhibit_ipv4", Type: cty.Bool, Default: cty.False,
 			Doc: "Put no IPv4 address on the bridge: somebody else on it has the gateway's address. The sandboxes' default route stays."},
+		{Name: "vlan_filtering", Type: cty.Bool, Default: cty.False,
+			Doc: "Make the bridge a switch with VLANs (IEEE 802.1Q): endpoints reach those in their own VLAN only, see `vlan` and `trunk` of " +
+				"endpoints. The host and its gateway addresses are in VLAN 1, as is every endpoint that says nothing."},
 	}
 }
 

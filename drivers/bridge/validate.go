@@ -25,6 +25,7 @@ func (Driver) Validate(n *spec.Network, endpoints []*spec.Endpoint) hcl.Diagnost
 	v.trust()
 	for _, e := range endpoints {
 		v.ports(e)
+		v.vlans(e)
 	}
 	if n.MTU != 0 && n.MTU < minMTU6 && (n.IPv6 || drivers.Has(n.Network, true)) {
 		v.refuse("mtu", "MTU too small for IPv6", "%s has IPv6, which needs an MTU of at least %d; %d would make the kernel switch IPv6 off on its interfaces. Raise the MTU, or leave IPv6 out.",
@@ -50,6 +51,9 @@ func (v *validator) adoption() {
 	}
 	if v.Name == "" {
 		v.refuse("bridge.adopt", "Adopting a bridge without a name", "%s adopts a bridge but does not say which. Add its name, as in name = \"br0\".", v.n.Mark.Address)
+	}
+	if v.Filtering {
+		v.refuse("bridge.vlan_filtering", "VLANs on a bridge that is not ours", "%s adopts its bridge, which is never changed, so cnmctl cannot have it keep VLANs apart. Remove vlan_filtering, or adopt.", v.n.Mark.Address)
 	}
 	if !v.MAC.IsZero() {
 		v.refuse("bridge.mac", "MAC for a bridge that is not ours", "%s adopts its bridge, which is never changed, so it cannot get the MAC %s. Remove mac, or adopt.", v.n.Mark.Address, v.MAC)

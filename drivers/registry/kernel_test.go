@@ -121,7 +121,9 @@ func TestKernel(t *testing.T) {
 				m.Sh("ip link add uplink type veth peer name far; ip link set uplink up; ip link set far up")
 				t.Cleanup(func() { m.Run("ip", "link", "del", "uplink") })
 			}
-			m.become(m.world(r))
+			want := m.world(r)
+			kerneltest.Elsewhere(t, m.k.Probe(t.Context(), state.Features(want, nil)))
+			m.become(want)
 			rules := m.Run("nft", "-s", "list", "ruleset")
 			if _, filtered := bridgeSamples()[name]; filtered || name == "overlay-gateway" || name == "overlay-ports" {
 				golden(t, filepath.Join("testdata", name+".nft"), sortedElements(rules))

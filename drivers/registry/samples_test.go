@@ -1,6 +1,7 @@
 package registry_test
 
 import (
+	"encoding/json"
 	"net/netip"
 
 	. "github.com/cnmctl/cnmctl/drivers/drivertest"
@@ -45,6 +46,8 @@ func bridgeSamples() map[string]*Records {
 		"no-masquerade":   pair(records().Network("front", "bridge", dual, "masquerade = false"), "front"),
 		"hairpin-mac-mtu": pair(records().Network("front", "bridge", four, "hairpin = true", `mac = "02:00:00:00:00:01"`).
 			Change(func(n *state.Network) { n.MTU = 9000 }), "front"),
+		"vlans": records().Network("front", "bridge", four, "vlan_filtering = true").Sandbox("w0").Sandbox("w1").Sandbox("w2").
+			Attach("front", "w0", vlans("10")).Attach("front", "w1", vlans("null", 10, 20, 21)).Attach("front", "w2"),
 		"inhibit": pair(records().Network("front", "bridge", dual, "inhibit_ipv4 = true"), "front"),
 		"adopt":   pair(records().Network("front", "bridge", dual, "adopt = true"), "front"),
 		"unisolated": pair(records().Network("front", "bridge", four, "isolation = false").
@@ -80,6 +83,16 @@ func linkLocal(ips ...string) func(e *state.Endpoint) {
 }
 
 func nameless(e *state.Endpoint) { e.Nameless = true }
+
+func vlans(own string, trunk ...int) func(*state.Endpoint) {
+	text, err := json.Marshal(trunk)
+	if err != nil {
+		panic(err)
+	}
+	return func(e *state.Endpoint) {
+		e.Options = state.Options{"vlan": json.RawMessage(own), "trunk": text}
+	}
+}
 
 func fullEndpoint(e *state.Endpoint) {
 	e.Aliases = []string{"database", "db"}

@@ -39,6 +39,7 @@ func (k *Kernel) Apply(ctx context.Context, wave []state.Op, done func(i int, er
 		{state.Update, []state.Kind{state.KindNamespace}, r.updateNamespaces},
 		{state.Create, []state.Kind{state.KindLink}, r.createLinks},
 		{state.Update, []state.Kind{state.KindLink}, r.updateLinks},
+		{"", []state.Kind{state.KindQdisc}, r.writeQdiscs},
 		{"", tables, r.writeTables},
 		{"", []state.Kind{state.KindSysctl}, r.writeSysctls},
 		{"", []state.Kind{state.KindRuleset}, r.applyRulesets},

@@ -314,6 +314,11 @@ func (r *run) raise(n *nursery, p state.Place) error {
 			portFlags(b, l)
 			add(m.op)
 		}
+		requests, err := newPortVLANs(r.ctx, b, open, l)
+		n.fail(m.op, err)
+		for range requests {
+			add(m.op)
+		}
 	}
 	if err := r.flush(open, b, ops, n); err != nil {
 		return err

@@ -33,6 +33,9 @@ type link struct {
 	quiet         bool
 	tunnel        state.Tunnel
 	on            state.Stacked
+	filtering     bool   // a bridge that keeps VLANs apart
+	vlans         string // of a port of one
+	qdisc         string // the kind at the root of what it sends by
 
 	// Whose it is, see held.sort.
 	owner state.Owner
@@ -58,7 +61,7 @@ func (c *conn) links(ctx context.Context) (links []link, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading links: %w", err)
 	}
-	return links, nil
+	return links, c.readVLANs(ctx, links)
 }
 
 func parseLink(b []byte) link {
@@ -88,6 +91,8 @@ func parseLink(b []byte) link {
 			l.netnsid = int32(number(data))
 		case unix.IFLA_ADDRESS:
 			copy(l.mac[:], data)
+		case unix.IFLA_QDISC:
+			l.qdisc = qdiscKind(data)
 		case unix.IFLA_LINKINFO:
 			l.parseInfo(data)
 		case unix.IFLA_AF_SPEC:
@@ -106,11 +111,21 @@ func (l *link) parseInfo(b []byte) {
 			switch { // the kind is said before
 			case l.kind == state.VXLAN:
 				l.parseTunnel(data)
+			case l.kind == state.Bridge:
+				l.parseBridge(data)
 			case stacked(l.kind):
 				l.parseStacked(data)
 			}
 		case unix.IFLA_INFO_SLAVE_DATA:
 			l.parsePort(data)
+		}
+	})
+}
+
+func (l *link) parseBridge(b []byte) {
+	attrs(b, func(typ uint16, data []byte) {
+		if typ == unix.IFLA_BR_VLAN_FILTERING {
+			l.filtering = number(data) != 0
 		}
 	})
 }
@@ -191,7 +206,7 @@ func (l *link) object(p state.Place, on *held, stack string) state.Object {
 	}
 	o := state.Link{
 		Place: p, Name: l.name, Mark: l.owner, Type: l.kind, MTU: l.mtu, MAC: l.mac, Up: l.up, NoIPv6: l.noIPv6,
-		Master:   on.name(l.master),
+		Master: on.name(l.master), Filtering: l.filtering,
 		HalfMade: l.alias == "" || l.group != state.LinkGroup(stack),
 	}
 	if _, from, given := state.ParseGiven(l.alias); given {
@@ -199,6 +214,9 @@ func (l *link) object(p state.Place, on *held, stack string) state.Object {
 	}
 	if l.master != 0 {
 		o.Hairpin, o.Isolated, o.Quiet = l.hairpin, l.isolated, l.quiet
+		if on.ours(l.master) { // what others do with the VLANs of their bridge is their affair
+			o.VLANs = l.vlans
+		}
 	}
 	if l.kind == state.VXLAN {
 		o.Tunnel = l.tunnel

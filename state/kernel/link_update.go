@@ -48,6 +48,9 @@ func (r *run) updateLink(before, after state.Link) error {
 	if after.Master != "" && (all || before.Master != after.Master || before.Hairpin != after.Hairpin || before.Isolated != after.Isolated || before.Quiet != after.Quiet) {
 		portFlags(b, after)
 	}
+	if before.Filtering != after.Filtering { // never a word of it to kernels without
+		switchFiltering(b, after)
+	}
 	if after.Type == state.VXLAN && (all || before.Tunnel.Local != after.Tunnel.Local || before.Tunnel.Learning != after.Tunnel.Learning) {
 		changeTunnel(b, after)
 	}
@@ -56,6 +59,11 @@ func (r *run) updateLink(before, after state.Link) error {
 	}
 	if err := open.conn.one(r.ctx, b); err != nil {
 		return err
+	}
+	if after.VLANs != "" && (all || before.VLANs != after.VLANs || before.Master != after.Master) {
+		if err := r.changeVLANs(open, after); err != nil {
+			return err
+		}
 	}
 	if all || before.NoIPv6 != after.NoIPv6 {
 		if err := r.switchIPv6(after); err != nil {

@@ -61,6 +61,9 @@ func newBridge(b *batch, l state.Link, group uint32) {
 		b.nest(unix.IFLA_INFO_DATA, func() {
 			b.u32(unix.IFLA_BR_FORWARD_DELAY, 0)
 			b.u32(unix.IFLA_BR_STP_STATE, 0)
+			if l.Filtering {
+				b.u8(unix.IFLA_BR_VLAN_FILTERING, 1)
+			}
 		})
 	})
 	b.end()

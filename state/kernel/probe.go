@@ -26,6 +26,10 @@ var option = map[state.Feature]string{
 	state.FeatureDummy:    "CONFIG_DUMMY",
 	state.FeatureESP:      "CONFIG_XFRM_USER, CONFIG_INET_ESP and CONFIG_CRYPTO_GCM",
 	state.FeatureESP6:     "CONFIG_XFRM_USER, CONFIG_INET6_ESP and CONFIG_CRYPTO_GCM",
+
+	state.FeatureTBF:           "CONFIG_NET_SCH_TBF",
+	state.FeatureNetem:         "CONFIG_NET_SCH_NETEM",
+	state.FeatureVLANFiltering: "CONFIG_BRIDGE_VLAN_FILTERING",
 }
 
 // MissingError names features that the kernel lacks.
@@ -85,6 +89,12 @@ func (k *Kernel) try(ctx context.Context, f state.Feature) error {
 		return err
 	}
 	defer c.close()
+	switch f {
+	case state.FeatureVLANFiltering:
+		return tryFiltering(ctx, c)
+	case state.FeatureTBF, state.FeatureNetem:
+		return tryQdisc(ctx, c, f)
+	}
 	b := &batch{}
 	l := state.Link{Name: "probe-" + string(f), Type: state.LinkType(f)}
 	switch l.Type {
