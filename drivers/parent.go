@@ -23,6 +23,13 @@ func ParentAttr() spec.AttrSchema {
 	}
 }
 
+// ParentDoc is what is true of all networks on a parent.
+const ParentDoc = "The host itself and its endpoints do not reach each other through the parent, that is how the kernel makes it. " +
+	"To have the host take part, attach the host's sandbox (a `host` network) to the network too."
+
+// ParentAddressDoc is how their endpoints get an MTU, and which addresses they do not get.
+const ParentAddressDoc = "Without an `mtu`, endpoints have that of the parent, and follow it. Addresses that the host has itself are not given to endpoints."
+
 // maxVLAN is the highest tag (IEEE 802.1Q); 0 and 4095 mean something else.
 const maxVLAN = 4094
 
@@ -65,9 +72,9 @@ func SplitParent(name string) (base string, tag uint16) {
 	return base, uint16(n)
 }
 
-// Parent is what the network's endpoints sit on: the objects that have to be there for it,
+// onHost is what the network's endpoints sit on: the objects that have to be there for it,
 // and where it is. A network without a parent has its device for one.
-func Parent(n state.Network, name string) (objects []state.Object, lower state.End) {
+func onHost(n state.Network, name string) (objects []state.Object, lower state.End) {
 	if name == "" {
 		return []state.Object{dummy(n)}, state.End{Place: state.Host, Name: n.Device}
 	}
@@ -91,11 +98,38 @@ func dummy(n state.Network) state.Link {
 	}
 }
 
-// On is the endpoint's interface, born in its sandbox, on the link below. Without an MTU of
-// the network's it has that of the link below.
-func On(n state.Network, e Attached, t state.LinkType, s state.Stacked) state.Link {
-	return state.Link{
-		Place: e.In.Place(), Name: e.Interface, Mark: e.Mark, Type: t,
-		MTU: n.MTU, MAC: e.MAC, Up: true, NoIPv6: !e.HasIPv6(), On: s,
+// OnParent makes what the network's endpoints sit on, as far as it is ours, and their
+// interfaces on it, which are born in their sandboxes: nothing on a host without endpoints.
+// What the interfaces are on, below says but for the parent.
+func OnParent(v View, parent string, t state.LinkType, below state.Stacked, offer func(Attached) Offer) Expansion {
+	if len(v.Endpoints) == 0 {
+		return Expansion{}
 	}
+	out := Expansion{Offers: make(map[state.Address]Offer, len(v.Endpoints))}
+	out.Objects, below.Lower = onHost(v.Network, parent)
+	for _, e := range v.Endpoints {
+		// Without an MTU of the network's, the interface has that of the parent.
+		out.Objects = append(out.Objects, state.Link{
+			Place: e.In.Place(), Name: e.Interface, Mark: e.Mark, Type: t,
+			MTU: v.Network.MTU, MAC: e.MAC, Up: true, NoIPv6: !e.HasIPv6(), On: below,
+		})
+		for _, o := range Addresses(e) {
+			a := o.(state.IPAddress)
+			a.Sole = t == state.IPvlan // the kernel finds the interface by the address
+			out.Objects = append(out.Objects, a)
+		}
+		out.Objects = append(out.Objects, InterfaceSysctls(e)...)
+		given := offer(e)
+		given.Link, given.Internal = e.Interface, v.Network.Internal
+		out.Offers[e.Mark.Address] = given
+	}
+	return out
+}
+
+// OutsideGateway is the way out by a gateway on the parent's wire, unless nobody is to get out.
+func OutsideGateway(n state.Network, e Attached) Offer {
+	if n.Internal {
+		return Offer{}
+	}
+	return Offer{Gateway4: Gateway(n, e.IPv4), Gateway6: Gateway(n, e.IPv6)}
 }

@@ -44,42 +44,15 @@ func (Driver) Share(n state.Network) drivers.Share {
 // without endpoints.
 func (Driver) Expand(v drivers.View) (drivers.Expansion, error) {
 	o, err := decode(v.Network.Options)
-	if err != nil || len(v.Endpoints) == 0 {
+	if err != nil {
 		return drivers.Expansion{}, err
 	}
-	out := drivers.Expansion{Offers: make(map[state.Address]drivers.Offer, len(v.Endpoints))}
-	objects, lower := drivers.Parent(v.Network, o.Parent)
-	for _, e := range v.Endpoints {
-		link := drivers.On(v.Network, e, state.IPvlan, state.Stacked{Lower: lower, Mode: o.Mode, Flag: o.Flag})
-		objects = append(objects, link)
-		objects = append(objects, addresses(e)...)
-		objects = append(objects, drivers.InterfaceSysctls(e)...)
-		out.Offers[e.Mark.Address] = offer(v.Network, o, e)
-	}
-	out.Objects = objects
-	return out, nil
-}
-
-// addresses are the endpoint's, which nobody else on the parent may have at the same time.
-func addresses(e drivers.Attached) []state.Object {
-	objects := drivers.Addresses(e)
-	for i, o := range objects {
-		a := o.(state.IPAddress)
-		a.Sole = true
-		objects[i] = a
-	}
-	return objects
-}
-
-// offer is the gateway on the parent's wire, or the parent itself where that routes.
-func offer(n state.Network, o options, e drivers.Attached) drivers.Offer {
-	out := drivers.Offer{Link: e.Interface, Internal: n.Internal, Isolated: o.Flag == state.ModePrivate}
-	switch {
-	case n.Internal:
-	case o.routed():
-		out.Direct4, out.Direct6 = e.IPv4.IsValid(), e.IPv6.IsValid()
-	default:
-		out.Gateway4, out.Gateway6 = drivers.Gateway(n, e.IPv4), drivers.Gateway(n, e.IPv6)
-	}
-	return out
+	return drivers.OnParent(v, o.Parent, state.IPvlan, state.Stacked{Mode: o.Mode, Flag: o.Flag}, func(e drivers.Attached) drivers.Offer {
+		out := drivers.OutsideGateway(v.Network, e)
+		if o.routed() && !v.Network.Internal {
+			out = drivers.Offer{Direct4: e.IPv4.IsValid(), Direct6: e.IPv6.IsValid()} // the parent routes itself
+		}
+		out.Isolated = o.Flag == state.ModePrivate
+		return out
+	}), nil
 }

@@ -37,9 +37,7 @@ func (Driver) Schema() spec.DriverSchema {
 		Name: "ipvlan",
 		Doc: "Endpoints on the host's own network, under the MAC of an interface of the host: each has an interface with addresses of its own on it. " +
 			"It works where a switch lets only one MAC through. There is no bridge, no address translation and no packet filter.\n\n" +
-			"The host itself and its endpoints do not reach each other through the parent, that is how the kernel makes it. " +
-			"To have the host take part, attach the host's sandbox (a `host` network) to the network too. An endpoint cannot have a `mac`. " +
-			"Without an `mtu`, endpoints have that of the parent, and follow it. Addresses that the host has itself are not given to endpoints.",
+			drivers.ParentDoc + " An endpoint cannot have a `mac`. " + drivers.ParentAddressDoc,
 		Network: spec.Schema{Name: "ipvlan", Doc: "Options of an ipvlan network.", Attrs: []spec.AttrSchema{
 			drivers.ParentAttr(),
 			{Name: "mode", Type: cty.String, Default: cty.StringVal(state.ModeL2), Check: drivers.OneOf(state.ModeL2, state.ModeL3, state.ModeL3S),

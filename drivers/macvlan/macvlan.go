@@ -42,27 +42,12 @@ func (Driver) Share(n state.Network) drivers.Share {
 // without endpoints.
 func (Driver) Expand(v drivers.View) (drivers.Expansion, error) {
 	o, err := decode(v.Network.Options)
-	if err != nil || len(v.Endpoints) == 0 {
+	if err != nil {
 		return drivers.Expansion{}, err
 	}
-	out := drivers.Expansion{Offers: make(map[state.Address]drivers.Offer, len(v.Endpoints))}
-	objects, lower := drivers.Parent(v.Network, o.Parent)
-	for _, e := range v.Endpoints {
-		link := drivers.On(v.Network, e, state.Macvlan, state.Stacked{Lower: lower, Mode: o.Mode})
-		objects = append(objects, link)
-		objects = append(objects, drivers.Addresses(e)...)
-		objects = append(objects, drivers.InterfaceSysctls(e)...)
-		out.Offers[e.Mark.Address] = offer(v.Network, o, e)
-	}
-	out.Objects = objects
-	return out, nil
-}
-
-// offer is the gateway on the parent's wire, unless nobody is to get out.
-func offer(n state.Network, o options, e drivers.Attached) drivers.Offer {
-	out := drivers.Offer{Link: e.Interface, Internal: n.Internal, Isolated: o.Mode == state.ModePrivate}
-	if !n.Internal {
-		out.Gateway4, out.Gateway6 = drivers.Gateway(n, e.IPv4), drivers.Gateway(n, e.IPv6)
-	}
-	return out
+	return drivers.OnParent(v, o.Parent, state.Macvlan, state.Stacked{Mode: o.Mode}, func(e drivers.Attached) drivers.Offer {
+		out := drivers.OutsideGateway(v.Network, e)
+		out.Isolated = o.Mode == state.ModePrivate
+		return out
+	}), nil
 }

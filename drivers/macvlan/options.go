@@ -32,10 +32,8 @@ func (Driver) Schema() spec.DriverSchema {
 		Name: "macvlan",
 		Doc: "Endpoints on the host's own network: each has an interface with a MAC of its own on an interface of the host, so that machines on that network see it as one of them. " +
 			"There is no bridge, no address translation and no packet filter, and the gateway is the network's router.\n\n" +
-			"The host itself and its endpoints do not reach each other through the parent, that is how the kernel makes it. " +
-			"To have the host take part, attach the host's sandbox (a `host` network) to the network too. " +
-			"Many wireless interfaces and virtual switches let only one MAC through: choose `ipvlan` there. " +
-			"Without an `mtu`, endpoints have that of the parent, and follow it. Addresses that the host has itself are not given to endpoints.",
+			drivers.ParentDoc + " " +
+			"Many wireless interfaces and virtual switches let only one MAC through: choose `ipvlan` there. " + drivers.ParentAddressDoc,
 		Network: spec.Schema{Name: "macvlan", Doc: "Options of a macvlan network.", Attrs: []spec.AttrSchema{
 			drivers.ParentAttr(),
 			{Name: "mode", Type: cty.String, Default: cty.StringVal(state.ModeBridge),
