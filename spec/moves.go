@@ -139,7 +139,7 @@ func (r *run) removal(s *scope, p *part, declared []state.Address) {
 	}
 	for _, a := range declared {
 		if Covers(from, a) {
-			r.report(fault(p.header.Ptr(), "Removed block still declared", "%s is said to be removed, but %s is declared. Delete the declaration, or the removed block.", from, a))
+			r.report(fault(p.body.attrs["from"].expr.Range().Ptr(), "Removed block still declared", "%s is said to be removed, but %s is declared. Delete the declaration, or the removed block.", from, a))
 			return
 		}
 	}

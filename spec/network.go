@@ -11,7 +11,7 @@ import (
 
 // fillNetwork makes the record of a network from its evaluated block.
 func (i *instance) fillNetwork(rd *reading, v *values) {
-	if v.text("driver") == "" {
+	if _, read := v.attrs["driver"]; !read {
 		rd.failed = true // reported where it was read
 		return
 	}

@@ -3,6 +3,7 @@ package spec
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
@@ -144,6 +145,7 @@ func (s *scope) condition(p *part, at *hcl.Range, summary string, vars ...map[st
 		return true, true
 	}
 	ctx := s.context(references(p.body.traversals(all)))
+	s.checkPlainMessage(p, ctx)
 	for _, v := range vars {
 		if v != nil {
 			ctx = ctx.NewChild()
@@ -170,6 +172,23 @@ func (s *scope) condition(p *part, at *hcl.Range, summary string, vars ...map[st
 	d.Expression, d.EvalContext = a.expr, ctx
 	s.report(d)
 	return false, true
+}
+
+// checkPlainMessage refuses a message that is no text, whether or not it is needed. One that
+// is made of something may make sense only when it is.
+func (s *scope) checkPlainMessage(p *part, ctx *hcl.EvalContext) {
+	expr := p.body.attrs["error_message"].expr
+	if len(expr.Variables()) > 0 {
+		return
+	}
+	v := s.evaluate(expr, ctx)
+	if !v.IsKnown() {
+		return // reported where it was evaluated
+	}
+	text, err := convert.Convert(v, cty.String)
+	if err != nil || text.IsNull() || strings.TrimSpace(text.AsString()) == "" {
+		s.report(fault(expr.Range().Ptr(), "Invalid error_message", "An error_message is text for whoever reads that the condition does not hold; this one is %s.", describe(v)))
+	}
 }
 
 // errorMessage evaluates the message of a condition that does not hold.

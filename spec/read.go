@@ -144,7 +144,24 @@ func (rd *reading) argument(a *argument) cty.Value {
 			return cty.NilVal
 		}
 	}
+	if holdsNull(v) {
+		rd.reject(a, "Invalid "+a.schema.Name, "An element is null; leave it out instead.")
+		return cty.NilVal
+	}
 	return v
+}
+
+// holdsNull reports a null in a list, set or map.
+func holdsNull(v cty.Value) bool {
+	if !v.Type().IsCollectionType() {
+		return false
+	}
+	for it := v.ElementIterator(); it.Next(); {
+		if _, e := it.Element(); e.IsNull() {
+			return true
+		}
+	}
+	return false
 }
 
 // marked looks at the marks of a value, and reports that it cannot be used now.

@@ -104,3 +104,6 @@ func (a AttrSchema) late() AttrSchema                               { a.Late = t
 func (a AttrSchema) static() AttrSchema                             { a.Static = true; return a }
 func (a AttrSchema) ref(block string) AttrSchema                    { a.Ref = block; return a }
 func (a AttrSchema) checked(check func(cty.Value) error) AttrSchema { a.Check = check; return a }
+
+// Blocks describes the blocks of the language, with the drivers' options in them.
+func Blocks(drivers []DriverSchema) []BlockSchema { return newLanguage(drivers).top.Blocks }
