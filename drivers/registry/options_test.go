@@ -246,6 +246,9 @@ var (
 	notSysctls  = []string{`{ "kernel.hostname" = "x" }`, `{ "" = "1" }`, `{ "net.ipv4.ip_forward" = null }`}
 	notPorts    = []string{"0", "65536", `"http"`, `"90-80"`, `"80-"`, "-1", "1.5"}
 	notMTUs     = []string{"67", "65536", "-1", "1400.5"}
+	notRates    = []string{`""`, `"fast"`, `"-1mbit"`, `"0mbit"`, `"10mbats"`}
+	notTimes    = []string{`""`, `"long"`, `"-1ms"`, `"5 apples"`}
+	notShares   = []string{`""`, `"much"`, `"-1%"`, `"101%"`}
 	notRepeats  = map[string][]string{
 		"for_each": {"5", `["a"]`, `"text"`, "toset([1, null])"},
 		"count":    {"-1", "1.5"},
@@ -321,9 +324,14 @@ var badValues = collect(map[string]map[string][]string{
 	"endpoint.port": {
 		"container": notPorts, "host": append(notPorts, `"1-65535"`), "protocol": {`"icmp"`, `""`}, "address": {`"x"`, `"::1"`, `"224.0.0.1"`, `"fe80::1"`, `"fd00::1"`},
 	},
-	"endpoint.service": {"name": {`""`, `"a b"`, `"-a"`}, "port": {"-1", "65536", "1.5"}, "tags": {`["a b"]`, `[""]`}},
-	"endpoint.remote":  {"options": text},
-	"host":             {"vtep": notHosts, "mtu": {"575", "65536", "1.5"}},
+	"endpoint.service":   {"name": {`""`, `"a b"`, `"-a"`}, "port": {"-1", "65536", "1.5"}, "tags": {`["a b"]`, `[""]`}},
+	"endpoint.bandwidth": {"ingress": notRates, "egress": notRates, "burst": {`""`, `"x"`, `"-1kb"`, `"0kb"`}},
+	"endpoint.impairment": {
+		"delay": notTimes, "jitter": notTimes, "loss": notShares, "duplicate": notShares, "reorder": notShares, "corrupt": notShares, "rate": notRates,
+	},
+	"endpoint.bridge": {"vlan": {"0", "4095", "1.5", "-1"}, "trunk": {"[0]", "[4095]", "[1.5]"}},
+	"endpoint.remote": {"options": text},
+	"host":            {"vtep": notHosts, "mtu": {"575", "65536", "1.5"}},
 })
 
 // collect writes the options' names in full, with what stands in many blocks.
