@@ -83,10 +83,10 @@ func (h Host) checkLost(r Records, live state.World) error {
 }
 
 // holdsBlocks reports that there is more of the stack than its hosts, which an agent
-// registers by itself, and what was said of blocks that there were.
+// registers by itself, what was said of blocks that there were, and keys for them.
 func holdsBlocks(w state.World) bool {
 	for k, o := range w {
-		if _, others := o.(state.Foreign); !others && k.Kind != state.KindHost && k.Kind != state.KindOutput {
+		if _, others := o.(state.Foreign); !others && k.Kind != state.KindHost && k.Kind != state.KindOutput && k.Kind != state.KindKeyring {
 			return true
 		}
 	}

@@ -44,7 +44,7 @@ func runAgent(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	watcher, err := kernel.Watch(s.kernelConfig(a.Stack))
+	watcher, err := kernel.Watch(s.kernelConfig(a.Stack, nil))
 	if err != nil {
 		return err
 	}
@@ -112,7 +112,7 @@ func openMachine(ctx context.Context, s *session, f *flow, store state.RecordSto
 	if err != nil {
 		return nil, nil, err
 	}
-	k, err := kernel.Open(s.kernelConfig(f.stack))
+	k, err := kernel.Open(s.kernelConfig(f.stack, store))
 	if err != nil {
 		unlock()
 		return nil, nil, err

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/cnmctl/cnmctl/drivers"
 	"github.com/cnmctl/cnmctl/spec"
 	"github.com/hashicorp/hcl/v2"
 )
@@ -44,6 +45,23 @@ func unregistered(t *spec.Topology) hcl.Diagnostics {
 					"Use the store \"consul\", or delete the service block.", e.Mark.Address, e.Service.Name),
 				Subject: e.Range.Ptr(),
 			})
+		}
+	}
+	return diags
+}
+
+// keyless refuses networks that several hosts shall encrypt where they have no way to share
+// keys.
+func keyless(t *spec.Topology) hcl.Diagnostics {
+	if len(t.Hosts) < 2 {
+		return nil
+	}
+	var diags hcl.Diagnostics
+	for _, n := range t.Networks {
+		if n.Encrypted() {
+			diags = append(diags, drivers.Refuse(n.At("overlay.encrypted"), "Keys without a shared store", fmt.Sprintf(
+				"%s shall be encrypted between hosts, but the keys would be in a file that only this host sees. Use the store \"consul\", or delete encrypted.",
+				n.Mark.Address)))
 		}
 	}
 	return diags

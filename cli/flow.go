@@ -141,7 +141,7 @@ func (f *flow) open() (err error) {
 	if f.store, err = f.s.openStore(f.stack, f.settings); err != nil {
 		return err
 	}
-	k, err := kernel.Open(f.s.kernelConfig(f.stack))
+	k, err := kernel.Open(f.s.kernelConfig(f.stack, f.store))
 	if err != nil {
 		return err
 	}
@@ -230,6 +230,7 @@ func (f *flow) evaluate(ctx context.Context) error {
 		if f.settings.Type == "local" {
 			diags = append(diags, elsewhere(topology, f.host)...)
 			diags = append(diags, unregistered(topology)...)
+			diags = append(diags, keyless(topology)...)
 		}
 		diags = spec.InOrder(diags)
 		if diags.HasErrors() {

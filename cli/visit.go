@@ -14,8 +14,8 @@ import (
 )
 
 // kernelConfig is how the kernel is looked at for a stack.
-func (s *session) kernelConfig(stack string) kernel.Config {
-	return kernel.Config{Stack: stack, Containers: func(ctx context.Context, engine, name string) (int, error) {
+func (s *session) kernelConfig(stack string, store state.RecordStore) kernel.Config {
+	return kernel.Config{Stack: stack, Secrets: secretsOf(store), Containers: func(ctx context.Context, engine, name string) (int, error) {
 		if engine != "docker" {
 			return 0, fmt.Errorf("this cnmctl cannot ask %q for containers", engine)
 		}

@@ -90,6 +90,8 @@ type View struct {
 	Away []Away
 	// Answers are what plugins have said.
 	Answers state.World
+	// Keyring has the keys of encrypted networks.
+	Keyring state.Keyring
 	// Endpoints are those of the network that are attached to a sandbox of this host, in
 	// order of address.
 	Endpoints []Attached

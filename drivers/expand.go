@@ -17,7 +17,7 @@ type Records struct {
 	Networks  []state.Network
 	Sandboxes []state.Sandbox
 	Endpoints []state.Endpoint
-	// Answers are what plugins have said.
+	// Answers are what plugins have said, and the keyring that there is.
 	Answers state.World
 }
 
@@ -254,6 +254,7 @@ func (x *expander) expandNetwork(n *network, all []Driver) error {
 	}
 	made, err := all[i].Expand(View{
 		Stack: x.stack, Host: x.host, Hosts: x.hosts, Network: n.Network, Endpoints: attached, Away: n.away, Answers: x.answers,
+		Keyring: x.keyring(),
 	})
 	if err != nil {
 		return err
@@ -364,6 +365,11 @@ func (x *expander) add(objects ...state.Object) error {
 // addRecords adds what is in the store: every record of the stack, and a claim for each
 // address and VNI that a network or endpoint holds.
 func (x *expander) addRecords() error {
+	if x.encrypts() {
+		if err := x.add(x.keyring()); err != nil {
+			return err
+		}
+	}
 	for _, h := range x.hosts {
 		if err := x.add(h); err != nil {
 			return err

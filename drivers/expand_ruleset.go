@@ -16,6 +16,11 @@ const (
 	Postrouting = "postrouting"
 	// Raw is before everything, also before connections are looked up.
 	Raw = "raw"
+	// Encrypt marks what is to be encrypted: routes are looked for once more behind it.
+	// Encrypted sees what leaves, the last of all; Decrypted what arrives for the host.
+	Encrypt   = "encrypt"
+	Encrypted = "encrypted"
+	Decrypted = "decrypted"
 )
 
 // The sets of a stack's table. Drivers add elements to them by name.
@@ -61,6 +66,9 @@ func baseChains() []state.Chain {
 		base(Output, "nat", "output", -100, translatePorts(true)...),
 		base(Forward, "filter", "forward", 0, forward...),
 		base(Postrouting, "nat", "postrouting", 100),
+		base(Encrypt, "route", "output", -150),
+		base(Encrypted, "filter", "postrouting", 300),
+		base(Decrypted, "filter", "input", -300),
 	}
 }
 

@@ -240,6 +240,9 @@ func (n Network) Inside() []Key  { return nil }
 func (e Endpoint) Inside() []Key { return nil }
 func (s Sandbox) Inside() []Key  { return nil }
 
+// Encrypted reports that what hosts send each other of the network is encrypted.
+func (n Network) Encrypted() bool { return string(n.Options["encrypted"]) == "true" }
+
 // Attrs of a record are what a user wrote or would have written, with the values chosen.
 func (n Network) Attrs() []Attr {
 	attrs := []Attr{strAttr("driver", n.Driver).fixed(), strAttr("name", n.Name)}

@@ -119,7 +119,7 @@ func checkObjects(t *testing.T, w state.World) {
 		if o.Key() != k {
 			t.Errorf("%s is in the world as %s", o.Key(), k)
 		}
-		shared := k.Kind == state.KindRuleset || k.Kind == state.KindSysctl && o.(state.Sysctl).Keep
+		shared := k.Kind == state.KindRuleset || k.Kind == state.KindIPsecState || k.Kind == state.KindIPsecPolicy || k.Kind == state.KindKeyring || k.Kind == state.KindSysctl && o.(state.Sysctl).Keep
 		if o.Owner().Stack != Stack || (o.Owner().Address == "") != shared {
 			t.Errorf("%s is owned by %+v", k, o.Owner())
 		}

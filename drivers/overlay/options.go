@@ -18,6 +18,7 @@ type options struct {
 	Port          uint16   `json:"port"`
 	Offload       bool     `json:"checksum_offload"`
 	GatewaySubnet string   `json:"gateway_subnet"`
+	Encrypted     bool     `json:"encrypted"`
 }
 
 // decode reads the options over their defaults, so that a record without one of them (of
@@ -36,7 +37,7 @@ func (Driver) Schema() spec.DriverSchema {
 		Name: "overlay",
 		Doc: "One network on several hosts: VXLAN tunnels join what is on each host. The hosts and the ends of their tunnels are `host` blocks, and each sandbox says on which `host` it is.\n\n" +
 			"Every host knows where every endpoint is, so nothing is flooded or asked for across the tunnels, and no multicast or broadcast leaves a host. " +
-			"The MTU is what the smallest of the hosts' underlays leaves after the tunnel's headers (50 bytes over IPv4, 70 over IPv6): 1450 by default. " +
+			"The MTU is what the smallest of the hosts' underlays leaves after the tunnel's headers (50 bytes over IPv4, 70 over IPv6): 1450 by default, 1416 when `encrypted`. " +
 			"Several subnets are joined by routes. Sandboxes get out of a network that is not `internal` by a second interface, on a bridge that the stack has on each of its hosts " +
 			"(`network.gwbridge`; its endpoints do not reach each other, and have the host's address outside), unless they are on another network that is a way out.",
 		Network: spec.Schema{Name: "overlay", Doc: "Options of an overlay network.", Attrs: []spec.AttrSchema{
@@ -46,6 +47,8 @@ func (Driver) Schema() spec.DriverSchema {
 				Doc: "The UDP port of the tunnels."},
 			{Name: "checksum_offload", Type: cty.Bool, Default: cty.False,
 				Doc: "Leave checksums and segmentation of what goes into a tunnel to the network card. It is faster, and where cards or drivers get it wrong, pings pass and TCP does not."},
+			{Name: "encrypted", Type: cty.Bool, Default: cty.False,
+				Doc: "Encrypt what hosts send each other (IPsec: ESP with AES-GCM), and drop what is not encrypted, either way. The keys are in Consul, and `cnmctl key rotate` renews them. The MTU is 34 bytes less."},
 			{Name: "gateway_subnet", Type: cty.String, Check: checkGatewaySubnet,
 				Doc: "The subnet of the bridge by which sandboxes get out, the same for all overlay networks of the stack, as in `172.18.0.0/16`. A free one is chosen from the default pools when absent."},
 			drivers.HostBinding(),
@@ -98,22 +101,42 @@ const (
 	overhead6 = 14 + 40 + 8 + 8
 )
 
+// Overhead of encryption in transport mode (RFC 4303, section 2; RFC 4106, sections 3 and
+// 6): SPI and sequence number, IV, and tag; and within, the length of the padding and the
+// next header. Padding makes what is encrypted a multiple of four.
+const (
+	espAround  = 8 + 8 + 16
+	espTrailer = 2
+	espAlign   = 4
+)
+
+// room is what an underlay leaves for frames' payloads.
+func (n network) room(mtu int, ipv6 bool) int {
+	const ethernet, ip4, ip6 = 14, 20, 40
+	overhead, ip := overhead4, ip4
+	if ipv6 {
+		overhead, ip = overhead6, ip6
+	}
+	if !n.Encrypted {
+		return mtu - overhead
+	}
+	encrypted := (mtu - ip - espAround) / espAlign * espAlign
+	return encrypted - espTrailer - (overhead - ip)
+}
+
 // mtu is the network's: as written, or what the smallest underlay of all hosts leaves.
 func (n network) mtu() int {
 	if n.Network.MTU != 0 {
 		return n.Network.MTU
 	}
-	mtu := state.EthernetMTU - overhead4
+	mtu := n.room(state.EthernetMTU, false)
 	for i, h := range n.Hosts {
-		under, over := h.MTU, overhead4
+		under := h.MTU
 		if under == 0 {
 			under = state.EthernetMTU
 		}
-		if h.VTEP.Is6() {
-			over = overhead6
-		}
-		if i == 0 || under-over < mtu {
-			mtu = under - over
+		if room := n.room(under, h.VTEP.Is6()); i == 0 || room < mtu {
+			mtu = room
 		}
 	}
 	return mtu

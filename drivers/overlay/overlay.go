@@ -60,6 +60,10 @@ func (Driver) Expand(v drivers.View) (drivers.Expansion, error) {
 	for _, e := range v.Away {
 		out.Objects = append(out.Objects, n.peer(e)...)
 	}
+	if n.Encrypted {
+		out.Objects = append(out.Objects, n.security()...)
+		out.Rules = n.securityRules()
+	}
 	return out, nil
 }
 
@@ -120,11 +124,15 @@ func (n network) address(ip netip.Addr, bits int) state.IPAddress {
 // tunnel is the VXLAN device of a segment: of the i-th IPv4 and the i-th IPv6 subnet.
 func (n network) tunnel(i int) state.Link {
 	vni := n.Network.VNIs[i]
+	var guard state.Key
+	if n.Encrypted {
+		guard = state.RulesetKey(state.Host, state.TableName(n.Stack))
+	}
 	return state.Link{
 		Place: n.place, Name: tunnelName(i), Mark: n.Network.Mark, Type: state.VXLAN, MTU: n.mtu(),
 		// The kernel drops what comes from the device's own address: it may be nobody else's.
 		MAC: state.MAC{0x02, 0x44, byte(vni >> 24), byte(vni >> 16), byte(vni >> 8), byte(vni)},
-		Up:  true, NoIPv6: true, Master: device, Quiet: true,
+		Up:  true, NoIPv6: true, Master: device, Quiet: true, Guard: guard,
 		Tunnel: state.Tunnel{
 			Underlay: state.Host, VNI: vni, Port: n.Port, Local: n.vtep(n.Host), Checksums: !n.Offload,
 		},

@@ -51,7 +51,7 @@ func newCluster(t *testing.T) *cluster {
 			t.Fatal(err)
 		}
 		inNamespace(t, "/run/netns/"+name, func() (err error) {
-			n.k, err = kernel.Open(kernel.Config{Stack: drivertest.Stack, NetnsDir: n.dir + "/netns", EtcDir: n.dir + "/etc"})
+			n.k, err = kernel.Open(kernel.Config{Stack: drivertest.Stack, Secrets: drivertest.Secrets, NetnsDir: n.dir + "/netns", EtcDir: n.dir + "/etc"})
 			return err
 		})
 		c.hosts[name] = n
@@ -131,7 +131,13 @@ func (c *cluster) become(t *spec.Topology) {
 // converge makes one host carry its share, and expects nothing to be left to do.
 func (c *cluster) converge(host string, t *spec.Topology) {
 	c.t.Helper()
-	want, err := drivers.Expand(drivertest.Stack, host, drivers.RecordsOf(t), registry.All())
+	c.convergeTo(host, drivers.RecordsOf(t))
+}
+
+// convergeTo makes one host carry its share of records.
+func (c *cluster) convergeTo(host string, records drivers.Records) {
+	c.t.Helper()
+	want, err := drivers.Expand(drivertest.Stack, host, records, registry.All())
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -211,6 +217,7 @@ func (c *cluster) clear() {
 		c.converge(name, &spec.Topology{Stack: drivertest.Stack})
 		for what, command := range map[string]string{
 			"links": "ip -o link | grep -v 'lo:\\|eth0@' || :", "rules": "nft list ruleset", "sockets": "ss -ulnH",
+			"IPsec": "ip xfrm state; ip xfrm policy",
 		} {
 			if left := c.Sh(c.in(name, "") + "sh -c \"" + command + "\""); left != "" {
 				c.t.Errorf("%s left on host %s:\n%s", what, name, left)

@@ -168,7 +168,9 @@ func overlaySamples() map[string]*Records {
 		"overlay-host": attach(cluster(four4...).Network("demo", "overlay", []string{"10.1.0.0/24", "10.2.0.0/24"}).Change(internal), "demo").
 			Network("node", "host", nil).Sandbox("node", hostNamespace).Attach("node", "node").
 			Attach("demo", "node", func(e *state.Endpoint) { e.Interface = "ov0" }),
-		"bridge-elsewhere": cluster(four4...).Network("front", "bridge", four).Attach("front", "w2"),
+		"overlay-encrypted":     attach(cluster(four4...).Network("demo", "overlay", four, "encrypted = true").Change(internal), "demo"),
+		"overlay-encrypted-six": attach(cluster("2001:db8::10", "2001:db8::11", "2001:db8::12").Network("demo", "overlay", dual, "encrypted = true", "port = 4790").Change(internal), "demo"),
+		"bridge-elsewhere":      cluster(four4...).Network("front", "bridge", four).Attach("front", "w2"),
 	}
 }
 

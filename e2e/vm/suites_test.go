@@ -40,11 +40,11 @@ const sourceDir = "/src"
 func suites(t *testing.T) []suite {
 	// TestWatch takes what a slow kernel tells late for something new.
 	kernel := suite{dir: "state/kernel", cpus: 1, skip: "TestWatch|TestBigRuleset|TestRulesetRoundTrip"}
-	drivers := suite{dir: "drivers/registry", run: "^(TestKernel|TestTraffic)$", files: []string{"drivers/registry/testdata"}, cpus: 1}
+	drivers := suite{dir: "drivers/registry", run: "^(TestKernel|TestTraffic|TestEncrypted)$", files: []string{"drivers/registry/testdata"}, cpus: 1}
 	if *everything {
 		kernel.skip = "TestWatch"
 	} else {
-		drivers.run = "^TestKernel$|^TestTraffic$/^(dual-stack|icc-off|isolated)$"
+		drivers.run = "^TestKernel$|^TestEncrypted$|^TestTraffic$/^(dual-stack|icc-off|isolated)$"
 	}
 	return []suite{kernel, drivers, {
 		dir: "e2e", run: "^TestScripts$/^(" + strings.Join(chosen(t), "|") + ")$", files: []string{"e2e/testdata", "examples"}, cpus: 2,

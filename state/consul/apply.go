@@ -71,7 +71,11 @@ func (s *Store) attempt(ctx context.Context, wave []state.Op, tell *teller) (aga
 	if err != nil {
 		return false, err
 	}
-	changes = merge(changes, services)
+	secrets, err := s.secretChanges(ctx, after, wave)
+	if err != nil {
+		return false, err
+	}
+	changes = merge(merge(changes, services), secrets)
 	now, err := s.edition(t.revision)
 	if err != nil || len(changes) == 0 && now.Begun == nil {
 		return false, err
@@ -160,8 +164,11 @@ func (s *Store) write(ctx context.Context, changes []change, now edition, gone b
 func (s *Store) touched(changes []change) (keys []string) {
 	for _, c := range changes {
 		for _, op := range c.ops {
-			if op.KV != nil && c.key.Kind != state.KindClaim {
-				keys = append(keys, strings.TrimPrefix(op.KV.Key, s.keys.root))
+			if op.KV == nil || c.key.Kind == state.KindClaim {
+				continue
+			}
+			if key, below := strings.CutPrefix(op.KV.Key, s.keys.root); below {
+				keys = append(keys, key)
 			}
 		}
 	}

@@ -55,6 +55,8 @@ func emptyLike(o state.Object) state.Object {
 		return state.Lease{}
 	case state.Allocation:
 		return state.Allocation{}
+	case state.Keyring:
+		return state.Keyring{}
 	}
 	return state.Sandbox{}
 }
@@ -102,7 +104,12 @@ func (l layout) decode(key string, text []byte, stack string) (state.Object, err
 	if strings.HasPrefix(key, l.vnis) && owner.Stack != "" {
 		stack = owner.Stack // whoever it is
 	}
-	if owner.Stack != stack || owner.Address == "" {
+	if ring, is := o.(state.Keyring); is {
+		if err := ring.Check(); err != nil {
+			return nil, &valueError{key, err}
+		}
+	}
+	if owner.Stack != stack || (owner.Address == "") != (o.Key() == state.KeyringKey()) {
 		return nil, &valueError{key, fmt.Errorf("it belongs to %q of stack %q", owner.Address, owner.Stack)}
 	}
 	if belongs, err := l.key(o); err != nil || belongs != key {
@@ -129,6 +136,8 @@ func decodeKind(kind state.Kind, text []byte) (state.Object, error) {
 		return strictly[state.Lease](text)
 	case state.KindAllocation:
 		return strictly[state.Allocation](text)
+	case state.KindKeyring:
+		return strictly[state.Keyring](text)
 	}
 	return strictly[state.Sandbox](text)
 }

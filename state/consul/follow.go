@@ -128,8 +128,11 @@ func (f *follower) scope() scope {
 		return scope{hostDir}
 	}
 	var attached []string
-	several := false
-	for key := range f.found {
+	several, encrypted := false, false
+	for key, k := range f.found {
+		if n, is := k.object.(state.Network); is {
+			encrypted = encrypted || n.Encrypted()
+		}
 		several = several || strings.HasPrefix(key, hostDir)
 		if strings.HasPrefix(key, attachedDir) {
 			attached = append(attached, key)
@@ -138,10 +141,14 @@ func (f *follower) scope() scope {
 	if !several {
 		return slices.Clone(whole)
 	}
-	return scopeOf(f.host, attached, func(network string) (is, known bool) {
+	s := scopeOf(f.host, attached, func(network string) (is, known bool) {
 		n, known := f.found[networkDir+network].object.(state.Network)
 		return known && f.global(n.Driver), known
 	})
+	if encrypted {
+		s = append(s, keyringKey)
+	}
+	return s
 }
 
 // fetch reads parts: keys together, directories one by one.
@@ -235,7 +242,8 @@ func (f *follower) share(ctx context.Context) (state.Share, error) {
 			newest[key] = k.index
 			sh.World[key] = k.object
 		}
-		sh.Alive = sh.Alive || k.object.Key().Kind != state.KindHost
+		kind := k.object.Key().Kind
+		sh.Alive = sh.Alive || kind != state.KindHost && kind != state.KindKeyring
 	}
 	if sh.Alive || f.base.Index == 0 {
 		return sh, nil

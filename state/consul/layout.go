@@ -14,6 +14,7 @@ import (
 // and is left alone.
 const (
 	revisionKey = "revision"
+	keyringKey  = "keyring"
 	lockKey     = "lock"
 	claimDir    = "claim/"
 	networkDir  = "network/"
@@ -33,6 +34,10 @@ const (
 // vniDir is where all stacks of a path claim VNIs: one number space for the cluster.
 const vniDir = "claim/vni/"
 
+// secretDir is where the secrets of all stacks' keyrings are, so that a token can be kept
+// from them. They are no records.
+const secretDir = "keys/esp/"
+
 // portDir is where published ports are claimed. What is below it has more parts than the
 // address of a network called port.
 const portDir = claimDir + "port/"
@@ -41,15 +46,20 @@ const portDir = claimDir + "port/"
 const anyHost = "-"
 
 // layout knows where things are: everything of the stack is below root, but for its VNIs,
-// which are below vnis with those of all others. Both end in a slash.
-type layout struct{ root, vnis string }
+// which are below vnis with those of all others, and for its secrets. All end in a slash.
+type layout struct{ root, vnis, secrets string }
 
 func newLayout(path, stack string) layout {
-	return layout{path + "/" + component(stack) + "/", path + "/" + vniDir}
+	return layout{path + "/" + component(stack) + "/", path + "/" + vniDir, path + "/" + secretDir + component(stack) + "/"}
 }
 
 func (l layout) revision() string { return l.root + revisionKey }
 func (l layout) lock() string     { return l.root + lockKey }
+
+// secret is where the secret of a generation is.
+func (l layout) secret(generation uint32) string {
+	return l.secrets + strconv.FormatUint(uint64(generation), 10)
+}
 
 // status is where a host says how far it is, alive what its agent holds while it lives.
 func (l layout) status(host string) string { return l.root + statusDir + component(host) }
@@ -88,6 +98,7 @@ func hostComponent(host string) string {
 //	ipam/pool/<plugin>/<network>/<number>
 //	ipam/lease/<plugin>/<endpoint>/<family>
 //	ipam/allocation/<plugin>/<network>
+//	keyring
 //
 // Beside them, and no records: attached/<host>/<network>/<name>, alive/<host> and
 // status/<host>.
@@ -105,6 +116,8 @@ func (l layout) key(o state.Object) (string, error) {
 			return l.root + portDir + hostComponent(o.OnHost) + "/" + o.Port.Protocol + "/" + component(o.PortAddress()), nil
 		}
 		return l.root + claimDir + name("network", o.Network) + "/" + o.IP.String(), nil
+	case state.Keyring:
+		return l.root + keyringKey, nil
 	case state.HostRecord:
 		return l.root + hostDir + name("host", o.Mark.Address), nil
 	case state.Output:
@@ -141,6 +154,9 @@ func (l layout) kind(key string) state.Kind {
 	rest, ours := strings.CutPrefix(key, l.root)
 	if !ours {
 		return ""
+	}
+	if rest == keyringKey {
+		return state.KindKeyring
 	}
 	if host, is := strings.CutPrefix(rest, hostDir); is && !strings.Contains(host, "/") {
 		return state.KindHost

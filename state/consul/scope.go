@@ -14,7 +14,7 @@ import (
 type scope []string
 
 // whole is all there is to read of a stack.
-var whole = scope{hostDir, networkDir, sandboxDir, endpointDir, ipamDir}
+var whole = scope{hostDir, networkDir, sandboxDir, endpointDir, ipamDir, keyringKey}
 
 // scopeOf is a host's scope. Attached are the keys below attached/ that are its own, global
 // says whether a network spans hosts, as far as its record is known.
@@ -60,13 +60,14 @@ func covers(dir, key string) bool {
 
 // Concerned tells of each host whether a change of the keys concerns it.
 func (s *Store) Concerned(w state.World, global func(driver string) bool, keys []string) func(host string) bool {
-	spans, attached, several := map[string]bool{}, map[string][]string{}, false
+	spans, attached, several, encrypted := map[string]bool{}, map[string][]string{}, false, false
 	for _, o := range w {
 		switch o := o.(type) {
 		case state.HostRecord:
 			several = true
 		case state.Network:
 			spans[name("network", o.Mark.Address)] = global(o.Driver)
+			encrypted = encrypted || o.Encrypted()
 		case state.Endpoint:
 			if key := strings.TrimPrefix(s.keys.attached(o), s.keys.root); key != "" {
 				attached[o.Host] = append(attached[o.Host], key)
@@ -77,6 +78,9 @@ func (s *Store) Concerned(w state.World, global func(driver string) bool, keys [
 		sc := whole
 		if several {
 			sc = scopeOf(host, slices.Concat(attached[host], attached[""]), func(network string) (bool, bool) { return spans[network], true })
+			if encrypted {
+				sc = append(sc, keyringKey)
+			}
 		}
 		return slices.ContainsFunc(keys, func(k string) bool { return len(sc.touched(k)) > 0 })
 	}

@@ -122,7 +122,7 @@ func (c content) check(o state.Object) error {
 		return fmt.Errorf("%s does not belong into a state file", k)
 	case owner.Stack != c.stack:
 		return fmt.Errorf("%s belongs to stack %q", k, owner.Stack)
-	case owner.Address == "":
+	case owner.Address == "" && k.Kind != state.KindKeyring:
 		return fmt.Errorf("%s has no owner", k)
 	case c.objects[k] != nil:
 		return fmt.Errorf("%s is there twice", k)

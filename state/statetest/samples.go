@@ -63,7 +63,8 @@ func samples() []state.Object {
 		state.Claim{Port: state.Port{Protocol: "tcp", Host: 8080, Count: 1}, OnHost: "a", Mark: endpoint.Mark},
 		state.Claim{Port: state.Port{Protocol: "udp", Address: ip("fd00::1"), Host: 53, Count: 1}, Mark: endpoint.Mark}, state.HostRecord{Mark: mark("host.a"), Name: "a", VTEP: ip("10.99.0.10"), MTU: 1500},
 		state.Output{Mark: mark("output.urls"), Type: json.RawMessage(`["map","string"]`), Value: json.RawMessage(`{"a":"http://\u003c\"x\"\u003e/ü","b":null}`)},
-		state.Output{Mark: mark("output.key"), Type: json.RawMessage(`"string"`), Value: json.RawMessage(`"s3cret"`), Sensitive: true}}
+		state.Output{Mark: mark("output.key"), Type: json.RawMessage(`"string"`), Value: json.RawMessage(`"s3cret"`), Sensitive: true},
+		state.Keyring{First: 1, Last: 2, Sending: 1, Mark: mark("")}}
 }
 
 func creates(objects ...state.Object) []state.Op {
