@@ -72,6 +72,9 @@ func (f *flow) findOutdated() state.World {
 		if s, ok := o.(state.Sysctl); ok && !s.Keep && f.want[k] == nil {
 			outdated[k] = s
 		}
+		if s, ok := o.(state.IPsecState); ok && f.want[k] == nil {
+			outdated[k] = s // not in a snapshot if its rules are gone
+		}
 	}
 	return outdated
 }
