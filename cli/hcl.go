@@ -86,7 +86,22 @@ func (l labels) block(record state.Object) string {
 	case state.Sandbox:
 		w.sandbox(r)
 	}
+	w.hide(state.HiddenIn(record))
 	return string(hclwrite.Format(f.Bytes()))
+}
+
+// hide takes out what is sensitive, and says so: as it is it could not be written.
+func (w writer) hide(names []string) {
+	for _, name := range names {
+		w.RemoveAttribute(name)
+		for _, b := range w.Blocks() {
+			if b.Type() == name {
+				w.RemoveBlock(b)
+			}
+			b.Body().RemoveAttribute(name)
+		}
+		w.AppendUnstructuredTokens(hclwrite.Tokens{{Type: hclsyntax.TokenComment, Bytes: fmt.Appendf(nil, "# %s is %s\n", name, state.HiddenValue)}})
+	}
 }
 
 func (w writer) text(name, value string) {

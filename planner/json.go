@@ -251,7 +251,7 @@ func Attributes(o state.Object) map[string]any {
 		return m
 	}
 	for _, a := range o.Attrs() {
-		m[a.Name] = literal(a.Value)
+		m[a.Name] = literal(a.Shown())
 	}
 	return m
 }

@@ -198,9 +198,9 @@ func (out *printer) attributes(o state.Object, gone bool) {
 		switch {
 		case a.Quiet:
 		case gone:
-			out.value(7, width, a.Name, a.Value, "", "")
+			out.value(7, width, a.Name, a.Shown(), "", "")
 		default:
-			out.value(7, width, a.Name, "", a.Value, "")
+			out.value(7, width, a.Name, "", a.Shown(), "")
 		}
 	}
 }

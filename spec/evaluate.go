@@ -50,6 +50,7 @@ func (c *Config) Evaluate(a Allocator) (*Topology, hcl.Diagnostics) {
 	r.readLate()
 	r.readSandboxes()
 	r.checkVariables(true)
+	r.hide()
 	r.readOutputs()
 	r.checkConditions()
 	r.checkMoves()
@@ -192,6 +193,7 @@ func (r *run) readLate() {
 		}
 		s.eachReading(o.body, x.instances, func(name string) bool { return late[name] }, waiting, func(i *instance, rd *reading, v *values) {
 			i.fillLate(v, func(name string) bool { return late[name] })
+			i.endpoint.Sensitive = append(i.endpoint.Sensitive, rd.sensitive...)
 		})
 	})
 }
@@ -217,4 +219,24 @@ func needsReading(b *body, want func(string) bool) bool {
 		}
 	}
 	return b.dynamic || slices.ContainsFunc(b.blocks, func(p *part) bool { return want(p.schema.Name) })
+}
+
+// hide notes in the records what of them is not to be shown.
+func (r *run) hide() {
+	for _, n := range r.top.Networks {
+		n.Hidden = unique(n.Sensitive)
+	}
+	for _, s := range r.top.Sandboxes {
+		s.Hidden = unique(s.Sensitive)
+	}
+	for _, e := range r.top.Endpoints {
+		e.Hidden = unique(e.Sensitive)
+	}
+}
+
+func unique(names []string) []string {
+	if len(names) == 0 {
+		return nil
+	}
+	return slices.Compact(slices.Sorted(slices.Values(names)))
 }

@@ -235,11 +235,25 @@ func (i *instance) makeValue() cty.Value {
 	}
 	switch i.kind {
 	case "network":
-		return i.networkValue()
+		return discreet(i.networkValue(), i.network.Sensitive)
 	case "sandbox":
-		return i.sandboxValue()
+		return discreet(i.sandboxValue(), i.sandbox.Sensitive)
 	case "endpoint":
-		return i.endpointValue()
+		return discreet(i.endpointValue(), i.endpoint.Sensitive)
 	}
 	return i.hostValue()
+}
+
+// discreet marks those attributes of a block's value that came from something sensitive.
+func discreet(v cty.Value, names []string) cty.Value {
+	if len(names) == 0 {
+		return v
+	}
+	attrs := v.AsValueMap()
+	for name, a := range attrs {
+		if state.Hides(names, name) {
+			attrs[name] = a.Mark(sensitiveMark{})
+		}
+	}
+	return cty.ObjectVal(attrs)
 }

@@ -82,7 +82,11 @@ func (rd *reading) body(b *body, want func(string) bool) *values {
 		if want(p.schema.Name) && p.schema.Name != "lifecycle" {
 			before := rd.failed
 			rd.failed = false
+			shown := len(rd.sensitive)
 			inner := rd.body(p.body, all)
+			if len(rd.sensitive) > shown {
+				rd.sensitive = append(rd.sensitive, p.schema.Name)
+			}
 			out.parts = append(out.parts, &partValues{p, inner, rd.failed})
 			rd.failed = rd.failed || before
 		}

@@ -55,6 +55,8 @@ type Attr struct {
 	// Quiet hides the attribute from a plan that creates or destroys the object; it is
 	// shown when it changes.
 	Quiet bool
+	// Hidden: the value is sensitive, see Shown.
+	Hidden bool
 }
 
 // Field is one attribute that differs. Old is "" where the live object has none, New
@@ -107,7 +109,7 @@ func differences(want, live Object) []Field {
 			}
 		}
 	}
-	return fields
+	return masked(fields, want, live)
 }
 
 // equal is the cheap answer for the common case: two that are alike to the last field.

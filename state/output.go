@@ -26,9 +26,6 @@ const outputWord = "output."
 // OutputAddress is the address of the output called name.
 func OutputAddress(name string) Address { return Address(outputWord + name) }
 
-// HiddenValue stands for a sensitive value wherever it would be shown.
-const HiddenValue = "(sensitive value)"
-
 // Name is the output's name.
 func (o Output) Name() string { return strings.TrimPrefix(string(o.Mark.Address), outputWord) }
 

@@ -56,6 +56,8 @@ type Network struct {
 	// Protected: lifecycle { prevent_destroy = true }. Kept in the record, so that deleting
 	// the block does not defeat it.
 	Protected bool
+	// Hidden are the arguments and nested blocks whose values came from something sensitive.
+	Hidden []string `json:",omitempty"`
 }
 
 // IPAMDriver is a plugin that gives out addresses; the zero value is cnmctl itself.
@@ -126,6 +128,8 @@ type Endpoint struct {
 	Options    Options
 	Labels     map[string]string
 	Protected  bool
+	// Hidden are as in Network.
+	Hidden []string `json:",omitempty"`
 	// Implied: nobody wrote the endpoint; its sandbox needs it. Nobody looks up its name.
 	Implied bool `json:",omitempty"`
 	// Assigned are the attributes that are a plugin's to give: ipv4, ipv6, mac, interface.
@@ -158,6 +162,8 @@ type Sandbox struct {
 	DNS        DNS
 	Labels     map[string]string
 	Protected  bool
+	// Hidden are as in Network.
+	Hidden []string `json:",omitempty"`
 }
 
 // StaticRoute is a route of a sandbox that its configuration asks for.
@@ -268,7 +274,7 @@ func (n Network) Attrs() []Attr {
 	for _, name := range sortedKeys(n.Options) {
 		attrs = append(attrs, Attr{Name: n.Driver + "." + name, Value: string(n.Options[name]), Quiet: true})
 	}
-	return append(attrs, mapAttr("labels", n.Labels).quiet(), boolAttr("prevent_destroy", n.Protected).quiet())
+	return hide(append(attrs, mapAttr("labels", n.Labels).quiet(), boolAttr("prevent_destroy", n.Protected).quiet()), n.Hidden)
 }
 
 // String is the subnet as a literal: { cidr = "10.1.0.0/24", gateway = "10.1.0.1" }.
@@ -325,7 +331,7 @@ func (e Endpoint) Attrs() []Attr {
 	if e.Service != nil {
 		attrs = append(attrs, Attr{Name: "service", Value: e.Service.String()})
 	}
-	return append(attrs, mapAttr("labels", e.Labels).quiet(), boolAttr("prevent_destroy", e.Protected).quiet())
+	return hide(append(attrs, mapAttr("labels", e.Labels).quiet(), boolAttr("prevent_destroy", e.Protected).quiet()), e.Hidden)
 }
 
 // Answered reports that the plugin has made the endpoint's interface. What it has not given
@@ -367,7 +373,7 @@ func (s Sandbox) Attrs() []Attr {
 	attrs = append(attrs, jsonAttr("rules", s.Rules), jsonAttr("neighbors", s.Neighbors))
 	attrs = append(attrs, mapAttr("sysctls", s.Sysctls).quiet(), jsonAttr("extra_hosts", s.ExtraHosts))
 	attrs = append(attrs, jsonAttr("dns", s.DNS), mapAttr("labels", s.Labels).quiet())
-	return append(attrs, boolAttr("prevent_destroy", s.Protected).quiet())
+	return hide(append(attrs, boolAttr("prevent_destroy", s.Protected).quiet()), s.Hidden)
 }
 
 // mtuAttr is null where the kernel chooses.

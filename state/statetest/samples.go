@@ -34,7 +34,7 @@ func samples() []state.Object {
 		VNIs: []uint32{256, 257}, Implied: true,
 		Internal: true, NoIPv4: true, IPv6: true, MTU: 1400, Prefix: "eth",
 		Options: state.Options{"icc": json.RawMessage(`false`), "name": json.RawMessage(`"br-front"`), "list": json.RawMessage(`[1,{"a":null}]`)},
-		Labels:  labels, Protected: true,
+		Labels:  labels, Protected: true, Hidden: []string{"labels"},
 	}
 	endpoint := state.Endpoint{
 		Mark: mark(`endpoint.web["a|b c"]`), Name: "web", Network: "network.front", Sandbox: "sandbox.web", Host: "a",
@@ -43,7 +43,7 @@ func samples() []state.Object {
 		LinkLocal: []netip.Addr{ip("169.254.7.7"), ip("fe80::7")}, Nameless: true,
 		Sysctls: map[string]string{"net.ipv4.conf.IFNAME.rp_filter": "0"},
 		Ports:   []state.Port{{Protocol: "udp", Address: ip("192.0.2.1"), Host: 8080, Container: 80, Count: 2}},
-		Options: state.Options{"hairpin": json.RawMessage(`true`)}, Labels: labels, Protected: true,
+		Options: state.Options{"hairpin": json.RawMessage(`true`)}, Labels: labels, Protected: true, Hidden: []string{"labels"},
 		Implied: true, Service: &state.Service{Name: "web", Port: 80, Tags: []string{"v1", "v2"}},
 	}
 	sandbox := state.Sandbox{
@@ -55,7 +55,7 @@ func samples() []state.Object {
 		Sysctls:    map[string]string{"net.ipv4.ip_forward": "1"},
 		ExtraHosts: map[string]netip.Addr{"db": ip("fd00::9")},
 		DNS:        state.DNS{Servers: []netip.Addr{ip("10.1.0.53")}, Search: []string{"lan"}, Options: []string{"ndots:0"}},
-		Labels:     labels, Protected: true,
+		Labels:     labels, Protected: true, Hidden: []string{"labels", "route"},
 	}
 	return []state.Object{network, endpoint, sandbox, state.Endpoint{Mark: mark("endpoint.bare")}, claim(endpoint.Mark.Address, 2),
 		state.Claim{Network: "network.front", IP: ip("fd00::2"), Mark: endpoint.Mark},
