@@ -50,6 +50,7 @@ func TestScripts(t *testing.T) {
 		t.Run(strings.TrimSuffix(filepath.Base(script), ".txtar"), func(t *testing.T) {
 			t.Parallel()
 			needConsul(t, script)
+			needDocker(t, script)
 			needKernel(t, script)
 			apart.Test(t, func(t *testing.T) { testscript.Run(t, params(script)) })
 		})

@@ -46,6 +46,7 @@ var verbs = map[string]verb{
 	"stranger":      stranger,     // stranger NAME: a process in a namespace that is not cnmctl's; $NAME is its number
 	"leaves":        leaves,       // leaves NAME: it ends, and its namespace with it
 	"docker":        docker,       // docker start|runs NAME PID|stops NAME|removes NAME|end: an engine that tells of containers
+	"dockerd":       dockerd,      // dockerd: a real engine, with the image "box", in which there is sleep
 	"consul":        consulVerb,   // consul start|kill|restart|lose|freeze|thaw|COMMAND...: a Consul of the script's own
 }
 

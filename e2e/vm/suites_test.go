@@ -58,7 +58,7 @@ var always = regexp.MustCompile(`^(harness|lifecycle|adopt)$`)
 // never are scripts that stay outside even with -all, unless they need a kernel that is
 // only in the machine: those with a Consul beside them, those that look at what cnmctl says
 // rather than at what it does, and those that are long even here.
-var never = regexp.MustCompile(`^(consul.*|bad-input|bench|color|completion|console|fmt|graph|help|output|validate|` +
+var never = regexp.MustCompile(`^(consul.*|dockerd|bad-input|bench|color|completion|console|fmt|graph|help|output|validate|` +
 	`variables|version|example-(abilene|thousand))$`)
 
 // chosen are the names of the scripts for the machine.
