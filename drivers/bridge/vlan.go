@@ -29,7 +29,7 @@ func endpointAttrs() []spec.AttrSchema {
 	return []spec.AttrSchema{
 		{Name: "vlan", Type: cty.Number, Check: checkVLAN,
 			Doc: "The VLAN that the endpoint is in, from 1 to 4094: the bridge keeps its frames from other VLANs, and the endpoint sees no tags. " +
-				"1 when neither `vlan` nor `trunk` is said. The network needs `vlan_filtering`. Outside of VLAN 1 there is no gateway."},
+				"1 when neither `vlan` nor `trunk` is said. The network needs `vlan_filtering`. Outside of VLAN 1 there is no gateway, and no published port."},
 		{Name: "trunk", Type: cty.List(cty.Number), Check: checkTrunk,
 			Doc: "VLANs whose frames the endpoint gets and sends with their tags (IEEE 802.1Q), for a router or switch in its sandbox. " +
 				"What it sends without a tag is in `vlan`, or dropped when there is none."},
@@ -100,6 +100,10 @@ func (v *validator) vlans(e *spec.Endpoint) {
 	if !v.Filtering && (o.VLAN != 0 || len(o.Trunk) > 0) {
 		refuse(attr, "VLAN on a bridge without VLANs", "The bridge of %s does not keep VLANs apart, so %s would reach all of it. Add vlan_filtering = true to the bridge block of %s, or remove %s.",
 			v.n.Mark.Address, e.Mark.Address, v.n.Mark.Address, attr[len("bridge."):])
+	}
+	if v.Filtering && !o.besideHost() && len(e.Ports) > 0 {
+		refuse("port[0].container", "Published port out of the host's reach", "%s publishes a port on the host, but it is not in VLAN %d, where the host is, so that nobody would get through. Remove the port, or let the endpoint be in VLAN %d.",
+			e.Mark.Address, state.FirstVLAN, state.FirstVLAN)
 	}
 	seen := []uint16{o.VLAN}
 	for _, id := range o.Trunk {
