@@ -32,6 +32,8 @@ type Agent struct {
 	Metrics *Metrics
 	// Ready is called once, after the first pass that ended well.
 	Ready func()
+	// Dial is how services in sandboxes are checked; nil: they are not.
+	Dial Dial
 	// Resync is how often to compare without being told of a change (settings and files
 	// change silently); 0 is DefaultResync.
 	Resync time.Duration
@@ -53,7 +55,11 @@ type Agent struct {
 	restored restoration
 	// hosts is how many the stack has, as far as is known.
 	hosts atomic.Int64
-	once  sync.Once
+	// checks are those of services that are being made.
+	checks map[state.Key]checking
+	// others run beside the loop.
+	others sync.WaitGroup
+	once   sync.Once
 }
 
 // DefaultResync is how often an agent looks without being told to.
@@ -71,12 +77,11 @@ func (a *Agent) Run(ctx context.Context) error {
 	a.follower = a.Host.Follow(a.Store)
 	news := make(chan state.News, 1)
 	a.reports = make(chan report, 1)
-	var others sync.WaitGroup
-	others.Go(func() { a.watch(ctx, news) })
-	others.Go(func() { a.attend(ctx) })
-	others.Go(func() { a.tell(ctx) })
+	a.others.Go(func() { a.watch(ctx, news) })
+	a.others.Go(func() { a.attend(ctx) })
+	a.others.Go(func() { a.tell(ctx) })
 	a.loop(ctx, news)
-	others.Wait()
+	a.others.Wait()
 	return nil
 }
 
@@ -186,6 +191,7 @@ func (a *Agent) pass(ctx context.Context, cause string) error {
 	}
 	if err == nil {
 		a.once.Do(a.Ready)
+		a.checkServices(ctx, a.records.World)
 	}
 	a.report(err, true)
 	return err

@@ -75,6 +75,8 @@ type fixture struct {
 	log     strings.Builder
 	// deaf: the agent is not told of changes of the records.
 	deaf bool
+	// dial is how services are checked.
+	dial agent.Dial
 }
 
 func newFixture(t *testing.T) *fixture {
@@ -102,6 +104,7 @@ func (f *fixture) start() (stop func()) {
 		Host: agent.Host{Stack: "shop", Name: "b", Drivers: registry.All()}, Store: f.open(f.T),
 		Open: f.machine.open, Changed: f.changed, Follow: func(state.World) error { return nil },
 		Record: &vtep, Log: slog.New(slog.NewTextHandler(&f.log, nil)), Metrics: &f.metrics, Ready: func() {},
+		Dial: f.dial,
 	}
 	if f.deaf {
 		a.Store = deaf{a.Store}

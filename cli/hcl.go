@@ -282,6 +282,9 @@ func (w writer) endpoint(e state.Endpoint) {
 		in.text("name", v.Name)
 		in.number("port", int64(v.Port))
 		in.texts("tags", v.Tags)
+		if in.text("check", v.Check); v.Checked() {
+			in.text("check_interval", v.Interval.String())
+		}
 	}
 	w.common(e.Labels, e.Protected)
 }

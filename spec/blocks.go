@@ -170,6 +170,8 @@ func serviceSchema() BlockSchema {
 			attr("name", cty.String, "The service's name. Several endpoints may have the same. Default: the endpoint's name.").checked(onStrings(checkServiceName)),
 			attr("port", cty.Number, "The port where it listens.").or(cty.Zero).checked(between(0, 65535)),
 			attr("tags", cty.List(cty.String), "Words to choose by: DNS answers for `TAG.NAME.service.consul` too.").checked(onStrings(checkServiceName)),
+			attr("check", cty.String, "How the agent (`cnmctl agent`) of the sandbox's host finds out, from inside the sandbox, whether the service is well: `tcp` connects to its port, a path as in `/health` is asked for over HTTP (2xx is well, 429 a warning). Who is not well is in no answer of the DNS. Without an agent a check stays a warning. Default: it is always well.").checked(onStrings(checkCheck)),
+			attr("check_interval", cty.String, "How often, from `1s` to `1h`.").or(cty.StringVal("10s")).checked(onStrings(checkInterval)),
 		},
 	}}
 }

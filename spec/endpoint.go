@@ -3,6 +3,7 @@ package spec
 import (
 	"cmp"
 	"net/netip"
+	"time"
 
 	"github.com/cnmctl/cnmctl/state"
 	"github.com/zclconf/go-cty/cty"
@@ -58,6 +59,12 @@ func (rd *reading) service(v *values, endpoint string) *state.Service {
 	s := &state.Service{Name: cmp.Or(p.text("name"), endpoint), Port: uint16(p.number("port")), Tags: p.texts("tags")}
 	if err := checkServiceName(s.Name); err != nil && !p.bad {
 		rd.fail(fault(p.header.Ptr(), "Not a service's name", "The service would be called as its endpoint, but %s. Give the service a name.", err))
+	}
+	if s.Check = p.text("check"); s.Check != "" {
+		s.Interval, _ = time.ParseDuration(p.text("check_interval")) // it was looked at
+		if s.Port == 0 && !p.bad {
+			rd.fail(fault(p.header.Ptr(), "Check without a port", "The service %q shall be checked, but no port is given to connect to. Add port = 80, or whichever it listens on.", s.Name))
+		}
 	}
 	return s
 }

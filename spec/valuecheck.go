@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"math/big"
 	"net/netip"
+	"net/url"
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/cnmctl/cnmctl/state"
 	"github.com/zclconf/go-cty/cty"
@@ -265,6 +267,24 @@ func checkServiceName(s string) error {
 	plain := func(r rune) bool { return r < 0x80 && (safeByte(byte(r)) && r != '_' && r != '.' || r == '-') }
 	if s == "" || len(s) > 63 || s[0] == '-' || s[len(s)-1] == '-' || strings.ContainsFunc(s, func(r rune) bool { return !plain(r) }) {
 		return fmt.Errorf("%q cannot be asked for by DNS: it has to be 1 to 63 letters, digits and inner \"-\"", s)
+	}
+	return nil
+}
+
+// checkCheck allows the ways to find out whether a service is well.
+func checkCheck(s string) error {
+	u, err := url.ParseRequestURI(s)
+	if s == state.CheckTCP || err == nil && u.Scheme == "" && strings.HasPrefix(s, "/") && !strings.HasPrefix(s, "//") && u.Fragment == "" {
+		return nil
+	}
+	return fmt.Errorf("%q is neither \"tcp\" nor a path to ask for over HTTP, as in \"/health\"", s)
+}
+
+// checkInterval allows the times from one check of a service to the next.
+func checkInterval(s string) error {
+	d, err := time.ParseDuration(s)
+	if err != nil || d < time.Second || d > time.Hour {
+		return fmt.Errorf("%q is not a time from \"1s\" to \"1h\"", s)
 	}
 	return nil
 }

@@ -53,6 +53,8 @@ type Cluster interface {
 	Attend(ctx context.Context, info LockInfo, host string, begun func()) error
 	// Attended lists the hosts whose agents are alive.
 	Attended(context.Context) ([]string, error)
+	// Judge says in the catalog how an endpoint's service is.
+	Judge(context.Context, Endpoint, Verdict) error
 }
 
 // Follower reads what of a stack's records concerns one host, and then only what changes of

@@ -32,10 +32,7 @@ func registrationOf(o state.Object) *registration {
 	if !ok || e.Service == nil || e.Sandbox == "" {
 		return nil
 	}
-	address := e.IPv4.Addr()
-	if !address.IsValid() {
-		address = e.IPv6.Addr()
-	}
+	address := e.ServiceAddress()
 	if !address.IsValid() {
 		return nil
 	}
@@ -62,8 +59,9 @@ func serves(live state.World, wave []state.Op) bool {
 	})
 }
 
-// registered is what the catalog says of the stack's services, by their IDs.
-func (s *Store) registered(ctx context.Context) (map[string]*registration, error) {
+// registered is what the catalog says of the stack's services, by their IDs; of their checks
+// only if it is asked for.
+func (s *Store) registered(ctx context.Context, checked bool) (map[string]*registration, error) {
 	found := map[string]*registration{}
 	err := s.try(ctx, "reading the services of stack "+s.stack, func(ctx context.Context) error {
 		clear(found)
@@ -82,7 +80,10 @@ func (s *Store) registered(ctx context.Context) (map[string]*registration, error
 		}
 		return nil
 	})
-	return found, err
+	if err != nil || !checked || len(found) == 0 {
+		return found, err
+	}
+	return found, s.addChecks(ctx, found)
 }
 
 // witness puts into the endpoints of a world what the catalog really says, so that a plan
@@ -91,7 +92,7 @@ func (s *Store) witness(ctx context.Context, w state.World) error {
 	if !slices.ContainsFunc(slices.Collect(maps.Values(w)), func(o state.Object) bool { return registrationOf(o) != nil }) {
 		return nil
 	}
-	found, err := s.registered(ctx)
+	found, err := s.registered(ctx, slices.ContainsFunc(slices.Collect(maps.Values(w)), isChecked))
 	if err != nil {
 		return err
 	}
@@ -116,7 +117,7 @@ func (s *Store) services(ctx context.Context, live, after state.World, wave []st
 	if !serves(live, wave) {
 		return nil, nil
 	}
-	found, err := s.registered(ctx)
+	found, err := s.registered(ctx, checksIn(live, wave))
 	if err != nil {
 		return nil, err
 	}
@@ -137,6 +138,7 @@ func (s *Store) services(ctx context.Context, live, after state.World, wave []st
 		}
 		if want != nil {
 			c.ops = append(c.ops, s.nodeOp(api.NodeSet), s.serviceOp(api.ServiceSet, id, want))
+			c.ops = append(c.ops, s.checkChange(id, want, have)...)
 		}
 		if found[id] = want; want == nil {
 			delete(found, id)

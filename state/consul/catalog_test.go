@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cnmctl/cnmctl/state"
 	"github.com/cnmctl/cnmctl/state/consul/consultest"
@@ -122,4 +123,66 @@ func manyEndpoints(n int) (all []state.Endpoint) {
 		all = append(all, e)
 	}
 	return all
+}
+
+// TestChecksAreRecords: what somebody else does to a check is drift, but not what it says;
+// and who tells of a check that is gone, or has become another one, changes nothing.
+func TestChecksAreRecords(t *testing.T) {
+	server := consultest.Start(t, consultest.Options{})
+	store, look := open(t, server.HTTP), client(t, server, "")
+	e := serving("one", "a", "10.1.0.2", &state.Service{Name: "web", Port: 80, Check: "/health", Interval: 10 * time.Second})
+	same := func(what string, want bool) {
+		t.Helper()
+		world, err := store.Snapshot(t.Context())
+		if err != nil || state.Compare(e, world[e.Key()]).Same() != want {
+			t.Errorf("%s: %v (%v)", what, world[e.Key()], err)
+		}
+	}
+	status := func(want string) {
+		t.Helper()
+		checks, _, err := look.Health().Checks("web", nil)
+		if err != nil || len(checks) != 1 || checks[0].Status != want {
+			t.Errorf("the checks are %v, want %s (%v)", checks, want, err)
+		}
+	}
+	judge := func(e state.Endpoint, health string) {
+		t.Helper()
+		if err := store.Judge(t.Context(), e, state.Verdict{Health: health, Why: "so"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	judge(e, state.Passing) // there is none yet
+	mustApply(t, store, creates(e))
+	same("registered", true)
+	status(state.Warning)
+	judge(e, state.Critical)
+	status(state.Critical)
+	same("judged", true)
+	other := serving("one", "a", "10.1.0.2", &state.Service{Name: "web", Port: 80, Check: state.CheckTCP, Interval: 10 * time.Second})
+	judge(other, state.Passing)
+	status(state.Critical)
+
+	moved := e
+	moved.Service = &state.Service{Name: "web", Port: 81, Check: "/health", Interval: 10 * time.Second}
+	mustApply(t, store, update(e, moved))
+	status(state.Critical) // what it says stays until somebody looks
+	mustApply(t, store, update(moved, other))
+	status(state.Warning)
+	mustApply(t, store, update(other, e))
+
+	if _, err := look.Catalog().Deregister(&api.CatalogDeregistration{Node: "cnm-shop", CheckID: "service:endpoint.all-one"}, nil); err != nil {
+		t.Fatal(err)
+	}
+	same("the check is gone", false)
+	world, err := store.Snapshot(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustApply(t, store, update(world[e.Key()], e))
+	same("put right", true)
+	status(state.Warning)
+	mustApply(t, store, deletes(e))
+	if node, _, err := look.Catalog().Node("cnm-shop", nil); node != nil || err != nil {
+		t.Errorf("left behind: %v (%v)", node, err)
+	}
 }

@@ -3,6 +3,7 @@ package statetest
 import (
 	"encoding/json"
 	"net/netip"
+	"time"
 
 	"github.com/cnmctl/cnmctl/state"
 )
@@ -44,7 +45,7 @@ func samples() []state.Object {
 		Sysctls: map[string]string{"net.ipv4.conf.IFNAME.rp_filter": "0"},
 		Ports:   []state.Port{{Protocol: "udp", Address: ip("192.0.2.1"), Host: 8080, Container: 80, Count: 2}},
 		Options: state.Options{"hairpin": json.RawMessage(`true`)}, Labels: labels, Protected: true, Hidden: []string{"labels"},
-		Implied: true, Service: &state.Service{Name: "web", Port: 80, Tags: []string{"v1", "v2"}},
+		Implied: true, Service: &state.Service{Name: "web", Port: 80, Tags: []string{"v1", "v2"}, Check: "/health", Interval: 10 * time.Second},
 	}
 	sandbox := state.Sandbox{
 		Mark: mark("module.m[0].sandbox.web"), Name: "web", Host: "a", Netns: "contract-web", Hostname: "www",
