@@ -50,7 +50,7 @@ func runAgent(ctx context.Context, s *session) error {
 	}
 	s.closers = append(s.closers, watcher)
 	a.Changed, a.Follow = watcher.Changes(), func(w state.World) error { return watcher.Follow(namespacesIn(w)) }
-	a.Dial = kernel.NewDialer(s.kernelConfig(a.Stack)).Dial
+	a.Dial = kernel.NewDialer(s.kernelConfig(a.Stack, a.Store)).Dial
 	stop, err := serve(s.String("listen"), a.Metrics, a.Log)
 	if err != nil {
 		return err
