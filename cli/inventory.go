@@ -13,10 +13,10 @@ import (
 func inventoryCommand(env Env, kind, about string, list func(context.Context, *session, *inventory) (table, error), more ...*ucli.Command) *ucli.Command {
 	return &ucli.Command{
 		Name:        kind,
-		Usage:       "List the " + kind + "s that the store holds",
+		Usage:       "List the " + plural(kind) + " that the store holds",
 		Description: about,
 		Subcommands: append([]*ucli.Command{{
-			Name: "ls", Usage: "List the " + kind + "s that the store holds", Description: about,
+			Name: "ls", Usage: "List the " + plural(kind) + " that the store holds", Description: about,
 			Flags: flags(stackFlag(), []ucli.Flag{toggle("json", "write a JSON array")}),
 			Action: action(env, func(ctx context.Context, s *session) error {
 				if err := s.arguments(0, 0); err != nil {
@@ -77,6 +77,14 @@ func hostCommand(env Env) *ucli.Command {
 revision of the records each has converged to.`,
 			"cnmctl host ls", "cnmctl host ls -stack=shop -store=consul -json"),
 		listHosts, hostRemoveCommand(env))
+}
+
+// plural is the word for several things of a kind.
+func plural(kind string) string {
+	if strings.HasSuffix(kind, "x") {
+		return kind + "es"
+	}
+	return kind + "s"
 }
 
 // inspectNetwork prints one network.

@@ -86,52 +86,8 @@ func renameObject(o state.Object, moved map[state.Address]state.Address) state.O
 
 // withOwner is the object with another owner.
 func withOwner(o state.Object, owner state.Owner) state.Object {
-	switch o := o.(type) {
-	case state.Namespace:
-		o.Mark = owner
-		return o
-	case state.Link:
-		o.Mark = owner
-		return o
-	case state.IPAddress:
-		o.Mark = owner
-		return o
-	case state.Route:
-		o.Mark = owner
-		return o
-	case state.Rule:
-		o.Mark = owner
-		return o
-	case state.Neighbor:
-		o.Mark = owner
-		return o
-	case state.FDB:
-		o.Mark = owner
-		return o
-	case state.Qdisc:
-		o.Mark = owner
-		return o
-	case state.Sysctl:
-		o.Mark = owner
-		return o
-	case state.File:
-		o.Mark = owner
-		return o
-	case state.Claim:
-		o.Mark = owner
-		return o
-	case state.Network:
-		o.Mark = owner
-		return o
-	case state.Endpoint:
-		o.Mark = owner
-		return o
-	case state.Sandbox:
-		o.Mark = owner
-		return o
-	case state.HostRecord:
-		o.Mark = owner
-		return o
+	if owned, ok := o.(state.Owned); ok {
+		return owned.WithOwner(owner)
 	}
 	return o // a ruleset is the stack's, stand-ins are nobody's
 }

@@ -3,7 +3,6 @@ package planner
 import (
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/cnmctl/cnmctl/state"
 )
@@ -95,7 +94,7 @@ func (r *renaming) severalAddresses(live state.World) map[state.Key]int {
 	count := map[state.Key]int{}
 	for _, o := range live {
 		if a, ok := o.(state.IPAddress); ok && a.Prefix.Addr().Is4() && a.Link != "lo" {
-			count[state.LinkKey(r.place(a.Place), a.Link)]++
+			count[state.LinkKey(r.Place(a.Place), a.Link)]++
 		}
 	}
 	return count
@@ -179,15 +178,16 @@ func (r *renaming) leftover(n state.Namespace) bool {
 	return false
 }
 
-func (r *renaming) place(p state.Place) state.Place {
+// Place is the new name of a place.
+func (r *renaming) Place(p state.Place) state.Place {
 	if to, ok := r.spaces[p]; ok {
 		return to
 	}
 	return p
 }
 
-// link is the name of a link in a place that has its new name.
-func (r *renaming) link(p state.Place, name string) string {
+// Link is the name of a link in a place that has its new name.
+func (r *renaming) Link(p state.Place, name string) string {
 	if to, ok := r.links[state.LinkKey(p, name)]; ok {
 		return to
 	}
@@ -196,77 +196,10 @@ func (r *renaming) link(p state.Place, name string) string {
 
 // object is the object as it will be.
 func (r *renaming) object(o state.Object) state.Object {
-	switch o := o.(type) {
-	case state.Namespace:
-		o.Name, _ = r.place(state.Netns(o.Name)).Netns()
-		return o
-	case state.Link:
-		return r.linkObject(o)
-	case state.IPAddress:
-		o.Place = r.place(o.Place)
-		o.Link = r.link(o.Place, o.Link)
-		return o
-	case state.Route:
-		o.Place = r.place(o.Place)
-		o.Dev = r.link(o.Place, o.Dev)
-		return o
-	case state.Rule: // the kernel keeps the names of interfaces in rules as they were written
-		o.Place = r.place(o.Place)
-		return o
-	case state.Neighbor:
-		o.Place = r.place(o.Place)
-		o.Link = r.link(o.Place, o.Link)
-		return o
-	case state.FDB:
-		o.Place = r.place(o.Place)
-		o.Link = r.link(o.Place, o.Link)
-		return o
-	case state.Qdisc:
-		o.Place = r.place(o.Place)
-		o.Link = r.link(o.Place, o.Link)
-		return o
-	case state.Sysctl:
-		o.Place = r.place(o.Place)
-		if to := r.link(o.Place, o.Link); o.Link != "" && to != o.Link {
-			o.Path, o.Link = strings.Replace(o.Path, "/"+o.Link+"/", "/"+to+"/", 1), to
-		}
-		return o
-	case state.Ruleset:
-		o.Place = r.place(o.Place)
-		return o
-	case state.File:
-		o.Place = r.place(o.Place)
-		return o
-	case state.Foreign:
-		return r.foreign(o)
+	if placed, ok := o.(state.Placed); ok {
+		return placed.Renamed(r)
 	}
 	return o
-}
-
-func (r *renaming) linkObject(l state.Link) state.Link {
-	l.Place = r.place(l.Place)
-	l.Name = r.link(l.Place, l.Name)
-	l.Master = r.link(l.Place, l.Master)
-	l.Peer.Place = r.place(l.Peer.Place)
-	l.Peer.Name = r.link(l.Peer.Place, l.Peer.Name)
-	l.Tunnel.Underlay = r.place(l.Tunnel.Underlay)
-	if l.Stacked() {
-		l.On.Lower.Place = r.place(l.On.Lower.Place)
-		l.On.Lower.Name = r.link(l.On.Lower.Place, l.On.Lower.Name)
-	}
-	return l
-}
-
-// foreign is something of somebody else's, in a namespace or on a link that is renamed.
-func (r *renaming) foreign(f state.Foreign) state.Foreign {
-	f.K.Place = r.place(f.K.Place)
-	switch f.K.Kind {
-	case state.KindAddress, state.KindNeighbor, state.KindFDB: // whose names begin with the link's
-		if link, rest, ok := strings.Cut(f.K.Name, " "); ok {
-			f.K.Name = r.link(f.K.Place, link) + " " + rest
-		}
-	}
-	return f
 }
 
 // applyRenames has the diff look at the live world under its new names.

@@ -86,7 +86,11 @@ func tidy(diags hcl.Diagnostics) hcl.Diagnostics {
 	}
 	for s, n := range more {
 		last := kept[s][sameMistake-1]
-		last.Detail += fmt.Sprintf("\n\nThe same is wrong in %d more instances.", n)
+		what := "instances"
+		if n == 1 {
+			what = "instance"
+		}
+		last.Detail += fmt.Sprintf("\n\nThe same is wrong in %d more %s.", n, what)
 	}
 	slices.SortStableFunc(out, compareDiagnostics)
 	return out
