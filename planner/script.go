@@ -306,9 +306,10 @@ func (s *script) sysctl(op state.Op, c state.Sysctl) {
 func (s *script) ruleset(op state.Op, r state.Ruleset) {
 	if op.Action == state.Delete {
 		s.line("%s", inside(r.Place, "nft delete table inet "+r.Table))
-		return
+	} else {
+		s.heredoc(inside(r.Place, "nft -f -"), r.Script())
 	}
-	s.heredoc(inside(r.Place, "nft -f -"), r.Script())
+	s.forget(op)
 }
 
 // file writes a file that `ip netns exec` lays over /etc.

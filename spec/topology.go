@@ -2,6 +2,7 @@ package spec
 
 import (
 	"net/netip"
+	"strings"
 
 	"github.com/cnmctl/cnmctl/state"
 	"github.com/hashicorp/hcl/v2"
@@ -39,12 +40,19 @@ type Decl struct {
 	Partial bool
 }
 
-// At is the range of the attribute called name, or of the block when it has none.
+// At is the range of the attribute called name, or of the block that it would be in when it
+// was not written.
 func (d Decl) At(name string) *hcl.Range {
-	if r, ok := d.Ranges[name]; ok {
-		return &r
+	for {
+		if r, ok := d.Ranges[name]; ok {
+			return &r
+		}
+		outer := strings.LastIndexByte(name, '.')
+		if outer < 0 {
+			return &d.Range
+		}
+		name = name[:outer]
 	}
-	return &d.Range
 }
 
 // Network is a network block: the record, and where it came from.
