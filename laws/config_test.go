@@ -55,6 +55,7 @@ func (c config) String() string {
 			body = append(body, "sandbox = sandbox."+e.Sandbox)
 		}
 		block(fmt.Sprintf("endpoint %q", e.Name), append(body, e.Body...)...)
+		block(fmt.Sprintf("output %q", e.Name), "value = endpoint."+e.Name)
 	}
 	return b.String()
 }
