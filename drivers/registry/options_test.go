@@ -324,7 +324,9 @@ var badValues = collect(map[string]map[string][]string{
 	"endpoint.port": {
 		"container": notPorts, "host": append(notPorts, `"1-65535"`), "protocol": {`"icmp"`, `""`}, "address": {`"x"`, `"::1"`, `"224.0.0.1"`, `"fe80::1"`, `"fd00::1"`},
 	},
-	"endpoint.service":   {"name": {`""`, `"a b"`, `"-a"`}, "port": {"-1", "65536", "1.5"}, "tags": {`["a b"]`, `[""]`}},
+	"endpoint.service": {"name": {`""`, `"a b"`, `"-a"`}, "port": {"-1", "65536", "1.5"}, "tags": {`["a b"]`, `[""]`},
+		"check": {`""`, `"udp"`, `"health"`}, "check_interval": {`"often"`, `"0s"`, `"2h"`, `"5"`},
+	},
 	"endpoint.bandwidth": {"ingress": notRates, "egress": notRates, "burst": {`""`, `"x"`, `"-1kb"`, `"0kb"`}},
 	"endpoint.impairment": {
 		"delay": notTimes, "jitter": notTimes, "loss": notShares, "duplicate": notShares, "reorder": notShares, "corrupt": notShares, "rate": notRates,
