@@ -61,6 +61,8 @@ type Traits struct {
 	Plugin bool
 	// Ports: endpoints can publish ports on their host.
 	Ports bool
+	// Forwarded: the host forwards what goes into and out of the network.
+	Forwarded bool
 	// WayOut is the driver of the network by which the endpoints' sandboxes get out, when
 	// they have no other way; "" for networks that are a way out themselves, or need none.
 	WayOut string
@@ -69,6 +71,12 @@ type Traits struct {
 // Refiner tells the traits of one network from those of its driver.
 type Refiner interface {
 	Refine(Traits, state.Network) Traits
+}
+
+// Apart is implemented by drivers whose networks may keep their endpoints from each other.
+type Apart interface {
+	// Apart reports that the network's endpoints cannot reach each other.
+	Apart(state.Network) bool
 }
 
 // Of are the traits of one network of the driver.

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"github.com/cnmctl/cnmctl/drivers/policy"
 	"github.com/cnmctl/cnmctl/spec"
 	"github.com/cnmctl/cnmctl/state"
 )
@@ -17,6 +18,7 @@ type Records struct {
 	Networks  []state.Network
 	Sandboxes []state.Sandbox
 	Endpoints []state.Endpoint
+	Policies  []state.Policy
 	// Answers are what plugins have said, and the keyring that there is.
 	Answers state.World
 }
@@ -43,6 +45,7 @@ func RecordsOf(t *spec.Topology) Records {
 		record.Host = hostOf[e.Sandbox]
 		r.Endpoints = append(r.Endpoints, record)
 	}
+	r.Policies = policiesOf(t)
 	return r
 }
 
@@ -59,6 +62,8 @@ func RecordsIn(w state.World) Records {
 			r.Sandboxes = append(r.Sandboxes, o)
 		case state.Endpoint:
 			r.Endpoints = append(r.Endpoints, o)
+		case state.Policy:
+			r.Policies = append(r.Policies, o)
 		}
 	}
 	return r
@@ -74,6 +79,10 @@ func Expand(stack, host string, records Records, all []Driver) (state.World, err
 		if err := x.expandNetwork(n, all); err != nil {
 			return nil, fmt.Errorf("expanding %s: %w", n.Mark.Address, err)
 		}
+	}
+	x.judgeRouted()
+	if err := x.judgeSandboxes(); err != nil {
+		return nil, err
 	}
 	for _, s := range x.here {
 		objects, err := x.expandSandbox(s)
@@ -110,6 +119,8 @@ type expander struct {
 	here      []*sandbox // in order of address
 	bySandbox map[state.Address]*sandbox
 	published map[state.Address][]Published
+	policies  []state.Policy
+	judgement policy.Judgement
 	table     table
 	world     state.World
 	lists     hostLists
@@ -122,7 +133,10 @@ type network struct {
 	size     int // how many endpoints it has, anywhere
 	attached []Attached
 	global   bool
-	offers   map[state.Address]Offer
+	traits   Traits
+	// here: something of it is on this host.
+	here   bool
+	offers map[state.Address]Offer
 	// away are endpoints attached on other hosts, which a global network reaches.
 	away []Away
 }
@@ -152,7 +166,9 @@ func newExpander(stack, host string, r Records) *expander {
 		world:     make(state.World, len(r.Networks)*8+len(r.Sandboxes)*8+len(r.Endpoints)*8),
 		lists:     hostLists{stack: stack, shared: map[string]string{}},
 		answers:   r.Answers,
+		policies:  sortedBy(r.Policies, func(p *state.Policy) state.Address { return p.Mark.Address }),
 	}
+	x.judgement = policy.Of(x.policies)
 	for _, n := range sortedBy(r.Networks, func(n *state.Network) state.Address { return n.Mark.Address }) {
 		net := &network{Network: n}
 		x.networks = append(x.networks, net)
@@ -234,7 +250,7 @@ func (x *expander) expandNetwork(n *network, all []Driver) error {
 		return fmt.Errorf("this cnmctl has no driver %q", n.Driver)
 	}
 	traits := all[i].Traits().Of(n.Network)
-	n.global = traits.Global
+	n.global, n.traits = traits.Global, traits
 	for i := range n.attached {
 		n.attached[i].Published = x.published[n.attached[i].Mark.Address]
 	}
@@ -259,7 +275,7 @@ func (x *expander) expandNetwork(n *network, all []Driver) error {
 	if err != nil {
 		return err
 	}
-	n.offers = made.Offers
+	n.here, n.offers = true, made.Offers
 	x.table.merge(n.Network, made)
 	if err := x.add(made.Objects...); err != nil {
 		return err
@@ -391,6 +407,11 @@ func (x *expander) addRecords() error {
 			if err := x.add(state.Claim{Network: n.Mark.Address, IP: s.Gateway, Mark: n.Mark}); err != nil {
 				return err
 			}
+		}
+	}
+	for _, p := range x.policies {
+		if err := x.add(p); err != nil {
+			return err
 		}
 	}
 	for _, s := range x.sandboxes {

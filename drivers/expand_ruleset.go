@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"github.com/cnmctl/cnmctl/drivers/policy"
 	"github.com/cnmctl/cnmctl/state"
 )
 
@@ -95,6 +96,8 @@ type table struct {
 	rules    map[string][]state.FilterRule
 	elements map[string][]state.Element
 	own      []state.Chain
+	// judgement is what policies say of what the host forwards.
+	judgement policy.Judgement
 }
 
 // merge adds the network's share. Networks come in the order of their addresses.
@@ -119,9 +122,10 @@ func (t *table) merge(n state.Network, share Expansion) {
 // that no rule looks into are left out: there is nothing in it that does nothing.
 func (t *table) ruleset(stack string) (state.Ruleset, bool) {
 	r := state.Ruleset{Place: state.Host, Table: state.TableName(stack), Mark: state.Owner{Stack: stack}}
+	judged := t.judgeSets()
 	for _, c := range baseChains() {
 		c.Rules = slices.DeleteFunc(c.Rules, t.inVain)
-		c.Rules = append(c.Rules, t.rules[c.Name]...)
+		c.Rules = slices.Concat(t.judge(c), c.Rules, t.rules[c.Name])
 		if len(c.Rules) > 0 {
 			r.Chains = append(r.Chains, c)
 		}
@@ -138,6 +142,8 @@ func (t *table) ruleset(stack string) (state.Ruleset, bool) {
 			r.Sets = append(r.Sets, s)
 		}
 	}
+	r.Sets = append(r.Sets, judged...)
+	slices.SortFunc(r.Sets, func(a, b state.Set) int { return cmp.Compare(a.Name, b.Name) })
 	return r, true
 }
 

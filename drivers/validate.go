@@ -41,6 +41,7 @@ func Validate(t *spec.Topology, all []Driver) hcl.Diagnostics {
 		}
 	}
 	diags = append(diags, validatePorts(t, all, in)...)
+	diags = append(diags, validatePolicies(t, all)...)
 	for _, s := range t.Sandboxes {
 		diags = append(diags, validateSysctls(s.Sysctls, s.Decl, checkSysctl)...)
 		first := space(s.Mark.Address)

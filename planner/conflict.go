@@ -179,7 +179,7 @@ func (d *diff) protected(p *Plan) hcl.Diagnostics {
 // with its protection does not defeat it.
 func (d *diff) isProtected(r Resource) bool {
 	for _, a := range []state.Address{r.Address, r.From} {
-		for _, kind := range []state.Kind{state.KindNetwork, state.KindSandbox, state.KindEndpoint} {
+		for _, kind := range []state.Kind{state.KindNetwork, state.KindSandbox, state.KindEndpoint, state.KindPolicy} {
 			if n := d.nodes[state.RecordKey(kind, a)]; n != nil && (guarded(n.live) || guarded(n.want)) {
 				return true
 			}
@@ -195,6 +195,8 @@ func guarded(o state.Object) bool {
 	case state.Sandbox:
 		return o.Protected
 	case state.Endpoint:
+		return o.Protected
+	case state.Policy:
 		return o.Protected
 	}
 	return false

@@ -50,7 +50,7 @@ func describe(o state.Object) (what, details string) {
 		return string(o.Key().Kind) + place, ""
 	case state.Output:
 		return "output " + o.Name(), ""
-	case state.Network, state.Sandbox, state.Endpoint, state.HostRecord:
+	case state.Network, state.Sandbox, state.Endpoint, state.HostRecord, state.Policy:
 		return "record of " + o.Key().Name, ""
 	}
 	return o.Key().String(), ""

@@ -24,6 +24,7 @@ func Diff(live, want state.World, opts Options) (*Plan, hcl.Diagnostics) {
 	plan := &Plan{Stack: opts.Stack, Destroy: opts.Destroy}
 	plan.Ops = d.ops()
 	plan.Spaces = d.spaces()
+	plan.Flows = d.flows()
 	if err := plan.order(d); err != nil {
 		return nil, hcl.Diagnostics{{Severity: hcl.DiagError, Summary: "No order", Detail: capital(err.Error())}}
 	}

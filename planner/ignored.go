@@ -32,6 +32,31 @@ func KeepIgnored(t *spec.Topology, records state.World) {
 			keepEndpoint(&e.Endpoint, old, e.IgnoreChanges)
 		}
 	}
+	for _, p := range t.Policies {
+		if old, ok := before(p.Key(), p.Decl).(state.Policy); ok {
+			keepPolicy(&p.Policy, old, p.IgnoreChanges)
+		}
+	}
+}
+
+func keepPolicy(p *state.Policy, old state.Policy, names []string) {
+	keep := func(deny bool) {
+		other := func(r state.FlowRule) bool { return r.Deny != deny }
+		rules := slices.DeleteFunc(slices.Clone(p.Rules), func(r state.FlowRule) bool { return !other(r) })
+		p.Rules = append(rules, slices.DeleteFunc(slices.Clone(old.Rules), other)...)
+	}
+	for _, name := range names {
+		switch name {
+		case "all":
+			p.Rules, p.Labels = old.Rules, old.Labels
+		case "allow":
+			keep(false)
+		case "deny":
+			keep(true)
+		case "labels":
+			p.Labels = old.Labels
+		}
+	}
 }
 
 // recordsBefore finds the record of a block, by the name that it had, nil when nothing of

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strconv"
 
+	"github.com/cnmctl/cnmctl/drivers/policy"
 	"github.com/cnmctl/cnmctl/state"
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -26,6 +27,8 @@ type Document struct {
 	Hosts []HostChanges `json:"hosts,omitempty"`
 	// ResourceChanges are the blocks that change, in the order of their addresses.
 	ResourceChanges []ResourceChange `json:"resource_changes"`
+	// FlowChanges are flows that policies judge otherwise than before.
+	FlowChanges []policy.Change `json:"flow_changes,omitempty"`
 	// OutputChanges are root outputs by name.
 	OutputChanges map[string]OutputDiff `json:"output_changes"`
 	// Namespaces are those of others that the operations go into.
@@ -40,7 +43,7 @@ type ResourceChange struct {
 	Address         state.Address `json:"address"`
 	PreviousAddress state.Address `json:"previous_address,omitempty"`
 	ModuleAddress   state.Address `json:"module_address,omitempty"`
-	// Type is "network", "sandbox" or "endpoint"; "stack" for what blocks share.
+	// Type is "network", "sandbox", "endpoint", "host" or "policy"; "stack" for what blocks share.
 	Type string `json:"type"`
 	Name string `json:"name"`
 	// Index is the instance's key, a string or a number.
@@ -132,6 +135,7 @@ func NewDocument(p *Plan, version string) Document {
 		doc.ResourceChanges = append(doc.ResourceChanges, p.resourceChange(&p.Resources[i]))
 	}
 	doc.Namespaces = p.Spaces
+	doc.FlowChanges = p.Flows
 	for _, o := range p.Outputs {
 		doc.OutputChanges[o.Name] = o.diff()
 	}
@@ -171,7 +175,7 @@ func (p *Plan) resourceChange(r *Resource) ResourceChange {
 	}
 	for _, it := range p.items(r) {
 		switch it.key.Kind {
-		case state.KindNetwork, state.KindSandbox, state.KindEndpoint, state.KindHost:
+		case state.KindNetwork, state.KindSandbox, state.KindEndpoint, state.KindHost, state.KindPolicy:
 			if o := it.before(); o != nil {
 				c.Change.Before = Attributes(o)
 			}

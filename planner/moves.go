@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/cnmctl/cnmctl/spec"
@@ -77,11 +78,26 @@ func renameObject(o state.Object, moved map[state.Address]state.Address) state.O
 	case state.Sandbox:
 		o.Shares = to(o.Shares)
 		return withOwner(o, owner)
+	case state.Policy:
+		o.Rules = slices.Clone(o.Rules)
+		for i := range o.Rules {
+			o.Rules[i].From, o.Rules[i].To = movedPeers(o.Rules[i].From, to), movedPeers(o.Rules[i].To, to)
+		}
+		return withOwner(o, owner)
 	case state.Claim:
 		o.Network = to(o.Network)
 		return withOwner(o, owner)
 	}
 	return withOwner(o, owner)
+}
+
+// movedPeers are the peers by their new names.
+func movedPeers(peers []state.Peer, to func(state.Address) state.Address) []state.Peer {
+	peers = slices.Clone(peers)
+	for i := range peers {
+		peers[i].Block = to(peers[i].Block)
+	}
+	return peers
 }
 
 // withOwner is the object with another owner.

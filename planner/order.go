@@ -202,7 +202,7 @@ func (g *graph) store(n *node) {
 			g.edge(g.blockGate(unplumbed, holder), n.taking())
 			g.edge(g.blockGate(withdrawn, holder), n.taking())
 		}
-	case state.KindNetwork, state.KindSandbox, state.KindEndpoint, state.KindHost:
+	case state.KindNetwork, state.KindSandbox, state.KindEndpoint, state.KindHost, state.KindPolicy:
 		g.edge(g.ownMade(own), n.setting())
 		g.prefer(publish, g.gate(allMade), n.setting())
 		// A moved record is written under its new address before the old one goes.

@@ -3,6 +3,7 @@
 package planner
 
 import (
+	"github.com/cnmctl/cnmctl/drivers/policy"
 	"github.com/cnmctl/cnmctl/state"
 )
 
@@ -20,6 +21,8 @@ type Plan struct {
 	Resources []Resource
 	// Outputs are the root outputs that change.
 	Outputs []OutputChange
+	// Flows are those that policies judge otherwise than before.
+	Flows []policy.Change
 	// Spaces are the namespaces of others that the operations go into, in order of name.
 	Spaces []Space
 	// Destroy: everything goes because that was asked for, so no reasons are given.

@@ -159,7 +159,7 @@ func (d *diff) records() *related {
 	r := &related{near: map[state.Address][]state.Address{}, changed: map[state.Address]bool{}}
 	for _, n := range d.all {
 		switch n.key.Kind {
-		case state.KindNetwork, state.KindSandbox, state.KindEndpoint, state.KindHost:
+		case state.KindNetwork, state.KindSandbox, state.KindEndpoint, state.KindHost, state.KindPolicy:
 			r.note(n)
 		}
 	}

@@ -37,6 +37,7 @@ func Render(w io.Writer, p *Plan, opts RenderOptions) error {
 			}
 		}
 	}
+	out.flows()
 	if len(p.Resources) > 0 {
 		out.summary()
 	}

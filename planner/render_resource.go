@@ -78,7 +78,7 @@ func (out *printer) resource(r *Resource) {
 	var records, kernel, claims []*item
 	for _, it := range out.plan.items(r) {
 		switch it.key.Kind {
-		case state.KindNetwork, state.KindSandbox, state.KindEndpoint, state.KindHost:
+		case state.KindNetwork, state.KindSandbox, state.KindEndpoint, state.KindHost, state.KindPolicy:
 			records = append(records, it)
 		case state.KindClaim:
 			claims = append(claims, it)

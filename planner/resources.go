@@ -104,7 +104,7 @@ func (b *block) count(n *node) {
 	switch n.key.Kind {
 	case state.KindClaim, state.KindOutput:
 		return
-	case state.KindNetwork, state.KindSandbox, state.KindEndpoint, state.KindHost:
+	case state.KindNetwork, state.KindSandbox, state.KindEndpoint, state.KindHost, state.KindPolicy:
 		b.liveRecord = b.liveRecord || n.live != nil
 		b.wantRecord = b.wantRecord || n.want != nil
 		b.recordSame = b.recordSame || n.live != nil && n.want != nil && !n.changed()

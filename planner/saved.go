@@ -9,6 +9,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/cnmctl/cnmctl/drivers/policy"
 	"github.com/cnmctl/cnmctl/state"
 )
 
@@ -55,6 +56,7 @@ type savedFile struct {
 	Waves         []int                `json:"waves"`
 	Resources     []Resource           `json:"resources"`
 	Outputs       []OutputChange       `json:"outputs,omitempty"`
+	Flows         []policy.Change      `json:"flows,omitempty"`
 	Identities    map[state.Key]string `json:"identities,omitempty"`
 	Spaces        []Space              `json:"namespaces,omitempty"`
 }
@@ -94,7 +96,7 @@ type savedText struct {
 func Encode(w io.Writer, s Saved) error {
 	file := savedFile{
 		FormatVersion: savedFormat, Version: s.Version, Stack: s.Stack, Inputs: s.Inputs, Store: s.Store, Destroy: s.Destroy,
-		Host: s.Host, Others: s.Others, Waves: s.Waves, Resources: s.Resources, Outputs: awaited(s.Outputs), Identities: s.Identities, Spaces: s.Spaces, Ops: make([]savedOp, len(s.Ops)),
+		Host: s.Host, Others: s.Others, Waves: s.Waves, Resources: s.Resources, Outputs: awaited(s.Outputs), Flows: s.Flows, Identities: s.Identities, Spaces: s.Spaces, Ops: make([]savedOp, len(s.Ops)),
 	}
 	table := texts{index: map[string]int{}}
 	for i, op := range s.Ops {
@@ -241,7 +243,7 @@ func short(text string) string {
 // unpack is the plan in the file.
 func (file *savedFile) unpack() (*Plan, error) {
 	p := &Plan{Stack: file.Stack, Destroy: file.Destroy, Host: file.Host, Others: file.Others, Waves: file.Waves, Resources: file.Resources,
-		Spaces: file.Spaces, Ops: make([]state.Op, len(file.Ops))}
+		Flows: file.Flows, Spaces: file.Spaces, Ops: make([]state.Op, len(file.Ops))}
 	for i := range file.Ops {
 		op, err := file.unpackOp(&file.Ops[i])
 		if err != nil {

@@ -216,7 +216,7 @@ var rank = func() map[state.Kind]int {
 		state.KindNamespace, state.KindRuleset, state.KindPluginEndpoint, state.KindLink, state.KindSysctl,
 		state.KindQdisc, state.KindNeighbor, state.KindFDB, state.KindAddress, state.KindRoute, state.KindRule, state.KindWayOut, state.KindFile,
 		state.KindIPsecState, state.KindIPsecPolicy, state.KindKeyring,
-		state.KindHost, state.KindNetwork, state.KindSandbox, state.KindEndpoint, state.KindOutput,
+		state.KindHost, state.KindPolicy, state.KindNetwork, state.KindSandbox, state.KindEndpoint, state.KindOutput,
 	} {
 		ranks[k] = i
 	}

@@ -39,6 +39,9 @@ func Story(p *Plan) []Line {
 		}
 		planned = append(planned, Line{"planned_change", string(r.Address) + ": Plan to " + string(r.Action), map[string]any{"change": change}})
 	}
+	for _, c := range p.Flows {
+		planned = append(planned, Line{"flow_change", "flow " + c.String(), map[string]any{"flow": c}})
+	}
 	return append(append(drift, planned...), p.storyEnd()...)
 }
 

@@ -27,6 +27,8 @@ func (i *instance) declaration() Decl {
 		return i.sandbox.Decl
 	case "endpoint":
 		return i.endpoint.Decl
+	case "policy":
+		return i.policy.Decl
 	}
 	return i.host.Decl
 }

@@ -49,6 +49,8 @@ func (c *Config) Evaluate(a Allocator) (*Topology, hcl.Diagnostics) {
 
 	r.readLate()
 	r.readSandboxes()
+	r.force("policy")
+	r.top.Policies = records(r, "policy", func(i *instance) *Policy { return i.policy })
 	r.checkVariables(true)
 	r.hide()
 	r.readOutputs()

@@ -18,7 +18,7 @@ type module struct {
 	locals    map[string]*argument
 	outputs   map[string]*part
 	calls     map[string]*call
-	// objects are the networks, sandboxes, endpoints and hosts: by type, then by name.
+	// objects are the networks, sandboxes, endpoints, hosts and policies: by type, then by name.
 	objects map[string]map[string]*object
 	moved   []*part
 	removed []*part
@@ -44,7 +44,7 @@ type call struct {
 }
 
 // objectKinds are the types of blocks that stand for something that exists.
-var objectKinds = []string{"network", "sandbox", "endpoint", "host"}
+var objectKinds = []string{"network", "sandbox", "endpoint", "host", "policy"}
 
 func newModule(dir string) *module {
 	m := &module{

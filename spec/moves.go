@@ -60,10 +60,10 @@ func (r *run) checkMoves() {
 	}
 }
 
-// declaredInstances are the addresses of all networks, sandboxes and endpoints.
+// declaredInstances are the addresses of all networks, sandboxes, endpoints and policies.
 func (r *run) declaredInstances() []state.Address {
 	var out []state.Address
-	for _, kind := range []string{"network", "sandbox", "endpoint"} {
+	for _, kind := range []string{"network", "sandbox", "endpoint", "policy"} {
 		for _, i := range r.instances(kind) {
 			out = append(out, i.addr)
 		}
@@ -161,7 +161,7 @@ func (r *run) readAddress(s *scope, p *part, name string) (state.Address, bool) 
 	t, diags := hcl.AbsTraversalForExpr(a.expr)
 	address, ok := addressText(t)
 	if diags.HasErrors() || !ok {
-		r.report(fault(a.expr.Range().Ptr(), "Invalid address", "An address is that of a network, a sandbox, an endpoint or a module, as in sandbox.web, endpoint.web[\"a\"] or module.lab, without quotes around it."))
+		r.report(fault(a.expr.Range().Ptr(), "Invalid address", "An address is that of a network, a sandbox, an endpoint, a policy or a module, as in sandbox.web, endpoint.web[\"a\"] or module.lab, without quotes around it."))
 		return "", false
 	}
 	return join(s.path, address), true
@@ -172,7 +172,7 @@ func addressText(t hcl.Traversal) (state.Address, bool) {
 	var out strings.Builder
 	for i := 0; i < len(t); {
 		kind := stepName(t[i])
-		if i+1 >= len(t) || !slices.Contains([]string{"network", "sandbox", "endpoint", "module"}, kind) || stepName(t[i+1]) == "" {
+		if i+1 >= len(t) || !slices.Contains([]string{"network", "sandbox", "endpoint", "policy", "module"}, kind) || stepName(t[i+1]) == "" {
 			return "", false
 		}
 		if i > 0 {

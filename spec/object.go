@@ -6,7 +6,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 )
 
-// instance is one network, sandbox, endpoint or host.
+// instance is one network, sandbox, endpoint, host or policy.
 type instance struct {
 	*object
 	scope   *scope
@@ -25,6 +25,7 @@ type instance struct {
 	sandbox  *Sandbox
 	endpoint *Endpoint
 	host     *Host
+	policy   *Policy
 	// explicit are the subnets that a network's block gives.
 	explicit []state.Subnet
 	// plainOptions are those of endpoints of the network that give none.
@@ -141,6 +142,8 @@ func (s *scope) readInstances(o *object, list []*instance) {
 			i.fillEndpoint(rd, v)
 		case "host":
 			i.fillHost(rd, v)
+		case "policy":
+			i.fillPolicy(rd, v)
 		}
 		i.failed = i.failed || rd.failed
 		i.read = !i.failed
@@ -240,6 +243,8 @@ func (i *instance) makeValue() cty.Value {
 		return discreet(i.sandboxValue(), i.sandbox.Sensitive)
 	case "endpoint":
 		return discreet(i.endpointValue(), i.endpoint.Sensitive)
+	case "policy":
+		return discreet(i.policyValue(), i.policy.Sensitive)
 	}
 	return i.hostValue()
 }

@@ -97,7 +97,7 @@ func (r *run) checkVariables(last bool) {
 
 // checkConditions checks the pre- and postconditions of all blocks and outputs.
 func (r *run) checkConditions() {
-	for _, kind := range []string{"network", "sandbox", "endpoint"} {
+	for _, kind := range []string{"network", "sandbox", "endpoint", "policy"} {
 		for _, i := range r.instances(kind) {
 			if !i.read || i.failed {
 				continue

@@ -30,6 +30,8 @@ type run struct {
 	networks  map[state.Address]*instance
 	sandboxes map[state.Address]*instance
 	hosts     map[string]*instance
+	// endpoints are found by address where a policy refers to them; nil before.
+	endpoints map[state.Address]*instance
 	// ordered are all instances of a kind, once they are.
 	ordered map[string][]*instance
 	// unknowns are the values that pending returns: one for all instances of a block.

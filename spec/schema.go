@@ -68,7 +68,7 @@ func newLanguage(drivers []DriverSchema) *language {
 	l := &language{drivers: drivers}
 	l.top = Schema{Name: "configuration", Blocks: []BlockSchema{
 		cnmSchema(), variableSchema(), localsSchema(), outputSchema(), moduleSchema(),
-		networkSchema(drivers), sandboxSchema(), endpointSchema(drivers), hostSchema(),
+		networkSchema(drivers), sandboxSchema(), endpointSchema(drivers), policySchema(), hostSchema(),
 		movedSchema(), removedSchema(),
 	}}
 	return l

@@ -20,6 +20,7 @@ type Topology struct {
 	Networks  []*Network
 	Sandboxes []*Sandbox
 	Endpoints []*Endpoint
+	Policies  []*Policy
 	Outputs   []*Output
 	Moves     []Move
 	Removals  []Removal

@@ -88,6 +88,8 @@ func (e Envelope) Open() (Object, error) {
 		return decodeAs[Keyring](e)
 	case KindOutput:
 		return decodeAs[Output](e)
+	case KindPolicy:
+		return decodeAs[Policy](e)
 	case KindPool:
 		return decodeAs[Pool](e)
 	case KindLease:

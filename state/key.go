@@ -7,7 +7,7 @@ import "strings"
 type Kind string
 
 // The kinds that live in the kernel (KindNamespace to KindIPsecPolicy) and those that live
-// in the store (KindClaim to KindOutput).
+// in the store (KindClaim to KindPolicy).
 const (
 	KindNamespace Kind = "namespace"
 	KindLink      Kind = "link"
@@ -31,6 +31,7 @@ const (
 	KindHost     Kind = "host"
 	KindKeyring  Kind = "keyring"
 	KindOutput   Kind = "output"
+	KindPolicy   Kind = "policy"
 )
 
 // Place says where an object lives: "host" (the namespace cnmctl was started in),

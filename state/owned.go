@@ -51,3 +51,6 @@ func (s Sandbox) WithOwner(o Owner) Object { s.Mark = o; return s }
 
 // WithOwner is the object with another owner.
 func (h HostRecord) WithOwner(o Owner) Object { h.Mark = o; return h }
+
+// WithOwner is the object with another owner.
+func (p Policy) WithOwner(o Owner) Object { p.Mark = o; return p }

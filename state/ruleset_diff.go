@@ -16,6 +16,9 @@ func (r Ruleset) blocks() []block {
 	blocks := make([]block, 0, len(r.Sets)+len(r.Chains))
 	for _, s := range r.Sets {
 		b := block{name: s.Name, head: comment(s.types(), s.Owner)}
+		if s.Interval {
+			b.head += " flags interval"
+		}
 		for _, e := range s.Elements {
 			b.lines = append(b.lines, s.element(e))
 		}

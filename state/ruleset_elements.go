@@ -12,7 +12,8 @@ func (r Ruleset) OnlyElements(old Ruleset) (gone, come []Set, ok bool) {
 	}
 	for i, s := range r.Sets {
 		o := old.Sets[i]
-		if s.Opaque != nil || o.Opaque != nil || s.Name != o.Name || s.Key != o.Key || s.Data != o.Data || s.Owner != o.Owner {
+		if s.Opaque != nil || o.Opaque != nil || s.Name != o.Name || s.Key != o.Key || s.Data != o.Data || s.Owner != o.Owner ||
+			(s.Interval || o.Interval) && !s.Equal(o) { // ranges that come may overlap ranges that go
 			return nil, nil, false
 		}
 		g, c := s, s

@@ -67,10 +67,11 @@ const (
 	TCPDport   Selector = "tcp dport"
 	UDPDport   Selector = "udp dport"
 	SCTPDport  Selector = "sctp dport"
-	Dport      Selector = "th dport"  // only in keys, after L4Proto
-	Sport      Selector = "th sport"  // likewise
-	CTState    Selector = "ct state"  // any of "invalid", "established", "related", "new", "untracked"
-	CTStatus   Selector = "ct status" // "dnat", "snat"
+	Dport      Selector = "th dport"     // only in keys, after L4Proto
+	Sport      Selector = "th sport"     // likewise
+	CTState    Selector = "ct state"     // any of "invalid", "established", "related", "new", "untracked"
+	CTStatus   Selector = "ct status"    // "dnat", "snat"
+	Direction  Selector = "ct direction" // "original", "reply"
 	DaddrType  Selector = "fib daddr type"
 	// VNI is the network identifier of a VXLAN packet: 24 bits behind the header of UDP and
 	// four bytes of flags (RFC 7348, section 5).
@@ -131,6 +132,13 @@ func InSet(f Selector, name string) Match { return Match{Selector: f, Value: "@"
 
 // Established matches packets of connections that were let through before.
 func Established() Match { return Match{Selector: CTState, Value: "established,related"} }
+
+// Unjudged matches packets that follow from others: errors about a connection, the
+// connections that one opens, and what nobody tracks, neighbor discovery above all.
+func Unjudged() Match { return Match{Selector: CTState, Value: "related,untracked"} }
+
+// Answers matches the packets of a connection that go to who began it.
+func Answers() Match { return Match{Selector: Direction, Value: "reply"} }
 
 // Translated matches packets whose destination a rule of the prerouting or output chain
 // has changed: published ports.
@@ -194,10 +202,26 @@ var (
 	PortKey      = HeaderKey(L4Proto, Dport)
 	AddrPortKey4 = HeaderKey(DaddrIPv4, L4Proto, Dport)
 	AddrPortKey6 = HeaderKey(DaddrIPv6, L4Proto, Dport)
+	// PairKey4 and PairKey6 are a packet's source and destination, FlowKey4 and FlowKey6
+	// what it is sent by, too.
+	PairKey4 = HeaderKey(SaddrIPv4, DaddrIPv4)
+	PairKey6 = HeaderKey(SaddrIPv6, DaddrIPv6)
+	FlowKey4 = HeaderKey(SaddrIPv4, DaddrIPv4, L4Proto, Dport)
+	FlowKey6 = HeaderKey(SaddrIPv6, DaddrIPv6, L4Proto, Dport)
+	// The same of the packet that it answers.
+	AnsweredPairKey4 = HeaderKey(DaddrIPv4, SaddrIPv4)
+	AnsweredPairKey6 = HeaderKey(DaddrIPv6, SaddrIPv6)
+	AnsweredFlowKey4 = HeaderKey(DaddrIPv4, SaddrIPv4, L4Proto, Sport)
+	AnsweredFlowKey6 = HeaderKey(DaddrIPv6, SaddrIPv6, L4Proto, Sport)
 )
 
 // Keys are all keys of several fields.
-func Keys() []Selector { return []Selector{PortKey, AddrPortKey4, AddrPortKey6} }
+func Keys() []Selector {
+	return []Selector{
+		PortKey, AddrPortKey4, AddrPortKey6, PairKey4, PairKey6, FlowKey4, FlowKey6,
+		AnsweredPairKey4, AnsweredPairKey6, AnsweredFlowKey4, AnsweredFlowKey6,
+	}
+}
 
 // Negated is the opposite of m. Bit fields (ct state, ct status) have none.
 func (m Match) Negated() Match { m.Not = !m.Not; return m }

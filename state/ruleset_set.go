@@ -25,6 +25,11 @@ const (
 	// AddrProtoPort4 and AddrProtoPort6 are a port of an address.
 	AddrProtoPort4 Types = TypeIPv4 + concatSep + ProtoPort
 	AddrProtoPort6 Types = TypeIPv6 + concatSep + ProtoPort
+	// Pair4 and Pair6 are source and destination, Flow4 and Flow6 what they talk by, too.
+	Pair4 Types = TypeIPv4 + concatSep + TypeIPv4
+	Pair6 Types = TypeIPv6 + concatSep + TypeIPv6
+	Flow4 Types = Pair4 + concatSep + ProtoPort
+	Flow6 Types = Pair6 + concatSep + ProtoPort
 )
 
 // Split takes types apart.
@@ -45,6 +50,8 @@ type Set struct {
 	// Data is what a map leads to; "" makes it a set, TypeVerdict a verdict map.
 	Data  Types  `json:",omitempty"`
 	Owner string `json:",omitempty"`
+	// Interval: the parts of its keys are ranges. No two elements overlap.
+	Interval bool `json:",omitempty"`
 	// Elements in order of key.
 	Elements []Element
 	// Opaque is a live set that cnmctl did not write and cannot read, as the kernel
@@ -54,7 +61,7 @@ type Set struct {
 
 // Element is one element of a Set.
 type Element struct {
-	// Key in nft's words without quotes: "br-front", "tcp . 80".
+	// Key in nft's words without quotes: "br-front", "tcp . 80", "10.1.0.0/24 . 0-255".
 	Key string
 	// Data is a map's value: "10.1.0.2 . 80"; Do is a verdict map's.
 	Data  string    `json:",omitempty"`
@@ -72,7 +79,7 @@ type OpaqueSet struct {
 
 // Equal reports that both sets say the same.
 func (s Set) Equal(o Set) bool {
-	return s.Name == o.Name && s.Key == o.Key && s.Data == o.Data && s.Owner == o.Owner &&
+	return s.Name == o.Name && s.Key == o.Key && s.Data == o.Data && s.Owner == o.Owner && s.Interval == o.Interval &&
 		slices.Equal(s.Elements, o.Elements) && s.Opaque.equal(o.Opaque)
 }
 
@@ -106,6 +113,9 @@ func (s Set) types() string {
 func (s Set) String() string {
 	var b strings.Builder
 	b.WriteString("\t" + s.Word() + " " + s.Name + " {\n\t\t" + s.types() + "\n")
+	if s.Interval {
+		b.WriteString("\t\tflags interval\n")
+	}
 	if s.Owner != "" {
 		b.WriteString("\t\tcomment " + nftQuote(s.Owner) + "\n")
 	}

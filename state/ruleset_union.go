@@ -10,6 +10,9 @@ import (
 // another name, so that it is never without rules.
 func (r Ruleset) With(old Ruleset) Ruleset {
 	r.Sets = mergeByName(r.Sets, old.Sets, func(s Set) string { return s.Name }, func(s, o Set) Set {
+		if s.Interval {
+			return s // ranges of both may overlap, and none is about an interface
+		}
 		s.Elements = mergeByName(s.Elements, o.Elements, func(e Element) string { return e.Key }, func(e, _ Element) Element { return e })
 		slices.SortFunc(s.Elements, func(a, b Element) int { return cmp.Compare(a.Key, b.Key) })
 		return s

@@ -15,7 +15,15 @@ var _ drivers.Driver = Driver{}
 
 // Traits of a network with subnets, a gateway, a device, and interfaces at both ends.
 func (Driver) Traits() drivers.Traits {
-	return drivers.Traits{Pools: true, Gateway: true, Device: true, Links: true, HostLinks: true, Ports: true}
+	return drivers.Traits{
+		Pools: true, Gateway: true, Device: true, Links: true, HostLinks: true, Ports: true, Forwarded: true,
+	}
+}
+
+// Apart reports that the bridge keeps the network's endpoints from each other.
+func (Driver) Apart(n state.Network) bool {
+	o, err := decode(n.Options)
+	return err == nil && !o.ICC
 }
 
 // network is a network with its options decoded.

@@ -49,6 +49,8 @@ func emptyLike(o state.Object) state.Object {
 		return state.HostRecord{}
 	case state.Output:
 		return state.Output{}
+	case state.Policy:
+		return state.Policy{}
 	case state.Pool:
 		return state.Pool{}
 	case state.Lease:
@@ -130,6 +132,8 @@ func decodeKind(kind state.Kind, text []byte) (state.Object, error) {
 		return strictly[state.HostRecord](text)
 	case state.KindOutput:
 		return strictly[state.Output](text)
+	case state.KindPolicy:
+		return strictly[state.Policy](text)
 	case state.KindPool:
 		return strictly[state.Pool](text)
 	case state.KindLease:

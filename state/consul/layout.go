@@ -22,6 +22,7 @@ const (
 	sandboxDir  = "sandbox/"
 	hostDir     = "host/"
 	outputDir   = "output/"
+	policyDir   = "policy/"
 	statusDir   = "status/"
 	aliveDir    = "alive/"
 	attachedDir = "attached/"
@@ -92,6 +93,7 @@ func hostComponent(host string) string {
 //	claim/port/<host>/<protocol>/<address>:<port>
 //	host/<name>
 //	network/<name>
+//	policy/<name>
 //	endpoint/<network>/<name>
 //	sandbox/<host>/<name>
 //	output/<name>
@@ -122,6 +124,8 @@ func (l layout) key(o state.Object) (string, error) {
 		return l.root + hostDir + name("host", o.Mark.Address), nil
 	case state.Output:
 		return l.root + outputDir + name("output", o.Mark.Address), nil
+	case state.Policy:
+		return l.root + policyDir + name("policy", o.Mark.Address), nil
 	case state.Network:
 		return l.root + networkDir + name("network", o.Mark.Address), nil
 	case state.Endpoint:
@@ -163,7 +167,7 @@ func (l layout) kind(key string) state.Kind {
 	}
 	for dir, kind := range map[string]state.Kind{
 		claimDir: state.KindClaim, networkDir: state.KindNetwork,
-		endpointDir: state.KindEndpoint, sandboxDir: state.KindSandbox,
+		endpointDir: state.KindEndpoint, sandboxDir: state.KindSandbox, policyDir: state.KindPolicy,
 		outputDir: state.KindOutput, poolDir: state.KindPool, leaseDir: state.KindLease, allocateDir: state.KindAllocation,
 	} {
 		if strings.HasPrefix(rest, dir) {

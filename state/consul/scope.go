@@ -14,12 +14,12 @@ import (
 type scope []string
 
 // whole is all there is to read of a stack.
-var whole = scope{hostDir, networkDir, sandboxDir, endpointDir, ipamDir, keyringKey}
+var whole = scope{hostDir, policyDir, networkDir, sandboxDir, endpointDir, ipamDir, keyringKey}
 
 // scopeOf is a host's scope. Attached are the keys below attached/ that are its own, global
 // says whether a network spans hosts, as far as its record is known.
 func scopeOf(host string, attached []string, global func(network string) (is, known bool)) scope {
-	s := scope{hostDir, ipamDir} // what plugins gave is little
+	s := scope{hostDir, policyDir, ipamDir} // what plugins gave is little, and so are policies
 	for _, h := range []string{hostComponent(host), anyHost} {
 		s = append(s, sandboxDir+h+"/", attachedDir+h+"/")
 	}

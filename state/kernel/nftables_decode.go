@@ -73,6 +73,9 @@ func unmarshalExprs(b []byte) ([]expr.Any, bool) {
 				data = value
 			}
 		})
+		if name == "byteorder" && turnsNothing(data) {
+			return
+		}
 		e := newExpr(name, data)
 		if raw, is := e.(rawExpr); is {
 			list = append(list, raw)
@@ -85,6 +88,22 @@ func unmarshalExprs(b []byte) ([]expr.Any, bool) {
 		list = append(list, e)
 	})
 	return list, ok
+}
+
+// turnsNothing reports that an expression turns round no byte, because the value is shorter
+// than what it turns round at once. nft puts one behind the protocol in keys of ranges,
+// which is one byte; we do not.
+func turnsNothing(byteorder []byte) bool {
+	var length, size uint32
+	attrs(byteorder, func(typ uint16, data []byte) {
+		switch typ {
+		case unix.NFTA_BYTEORDER_LEN:
+			length = be32(data)
+		case unix.NFTA_BYTEORDER_SIZE:
+			size = be32(data)
+		}
+	})
+	return length < size
 }
 
 // newExpr makes room for an expression of a kind that rules of ours are made of.
@@ -261,7 +280,7 @@ func (d *decompiler) field(loads []expr.Any) (state.Selector, bool) {
 var loadable = loadableFields()
 
 func loadableFields() []state.Selector {
-	list := append(state.Keys(), state.DaddrType, state.VNI, state.FromIPsec, state.RouteIPsec)
+	list := append(state.Keys(), state.DaddrType, state.Direction, state.VNI, state.FromIPsec, state.RouteIPsec)
 	for f := range metaFields {
 		list = append(list, f)
 	}
@@ -362,6 +381,8 @@ func decodeOperand(f state.Selector, run []expr.Any, data []byte) (string, bool)
 		return string(bytes.TrimRight(data, "\x00")), true
 	case len(data) == 1 && f == state.Family:
 		return map[byte]string{unix.NFPROTO_IPV4: "ipv4", unix.NFPROTO_IPV6: "ipv6"}[data[0]], true
+	case len(data) == 1 && f == state.Direction:
+		return map[byte]string{ipCTDirOriginal: "original", ipCTDirReply: "reply"}[data[0]], true
 	case len(data) == 1 && f == state.L4Proto:
 		return protoName(data[0]), true
 	case len(data) == 4 && f == state.PacketMark:

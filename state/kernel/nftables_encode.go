@@ -140,6 +140,9 @@ func (c *compiler) load(f state.Selector) error {
 		return nil
 	}
 	switch f {
+	case state.Direction:
+		c.add(&expr.Ct{Key: expr.CtKeyDIRECTION, Register: reg1})
+		return nil
 	case state.VNI:
 		c.add(&expr.Payload{DestRegister: reg1, Base: expr.PayloadBaseTransportHeader, Offset: 12, Len: 3})
 		return nil
@@ -267,6 +270,9 @@ func (c *compiler) bits(m state.Match, f bitField) error {
 // rtnLocal is the type of routes to the machine's own addresses (RTN_LOCAL).
 const rtnLocal = unix.RTN_LOCAL
 
+// The directions of a connection (enum ip_conntrack_dir).
+const ipCTDirOriginal, ipCTDirReply = 0, 1
+
 // encodeOperand is what a field is compared with.
 func encodeOperand(m state.Match) ([]byte, error) {
 	switch m.Selector {
@@ -294,6 +300,13 @@ func encodeOperand(m state.Match) ([]byte, error) {
 	case state.FromIPsec:
 		n, err := strconv.ParseUint(m.Value, 10, 32)
 		return binaryutil.NativeEndian.PutUint32(uint32(n)), err
+	case state.Direction:
+		switch m.Value {
+		case "original":
+			return []byte{ipCTDirOriginal}, nil
+		case "reply":
+			return []byte{ipCTDirReply}, nil
+		}
 	case state.RouteIPsec:
 		switch m.Value {
 		case "exists":

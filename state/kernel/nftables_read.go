@@ -206,7 +206,7 @@ func (c *filterConn) sets(ctx context.Context, table string) ([]state.Set, error
 }
 
 // oddSet are the flags of sets that cnmctl does not write.
-const oddSet = unix.NFT_SET_ANONYMOUS | unix.NFT_SET_CONSTANT | unix.NFT_SET_INTERVAL |
+const oddSet = unix.NFT_SET_ANONYMOUS | unix.NFT_SET_CONSTANT |
 	unix.NFT_SET_TIMEOUT | unix.NFT_SET_EVAL | unix.NFT_SET_OBJECT
 
 // parseSet reads a set without its elements. One that is not like ours has no Key.
@@ -232,7 +232,9 @@ func parseSet(head []byte) (table string, s state.Set) {
 			s.Owner, _ = userdata.GetString(data, setComment)
 		}
 	})
-	ok := flags&oddSet == 0
+	// Ranges of a single field are written in another way, which we do not use.
+	s.Interval = flags&unix.NFT_SET_INTERVAL != 0
+	ok := flags&oddSet == 0 && (!s.Interval || flags&nftSetConcat != 0)
 	if dataType == unix.NFT_DATA_VERDICT {
 		s.Data = state.TypeVerdict
 	} else if flags&unix.NFT_SET_MAP != 0 && ok {
@@ -318,11 +320,14 @@ func parseElement(s state.Set, elem []byte) (e state.Element, ok bool) {
 	if err != nil {
 		return e, false
 	}
+	var first, last []byte
 	attrs(elem, func(typ uint16, data []byte) {
 		var err error
 		switch typ {
 		case unix.NFTA_SET_ELEM_KEY:
-			e.Key, err = key.decode(dataValue(data))
+			first = dataValue(data)
+		case nftaSetElemKeyEnd:
+			last = dataValue(data)
 		case unix.NFTA_SET_ELEM_DATA:
 			err = parseElementData(s, data, &e)
 		case unix.NFTA_SET_ELEM_USERDATA:
@@ -334,7 +339,13 @@ func parseElement(s state.Set, elem []byte) (e state.Element, ok bool) {
 		}
 		ok = ok && err == nil
 	})
-	return e, ok
+	if s.Interval {
+		e.Key, err = key.decodeRange(first, last)
+	} else {
+		e.Key, err = key.decode(first)
+		ok = ok && last == nil
+	}
+	return e, ok && err == nil
 }
 
 func parseElementData(s state.Set, data []byte, e *state.Element) (err error) {

@@ -121,6 +121,7 @@ func TestRulesetDrift(t *testing.T) {
 		"rule with an anonymous map": "add rule inet cnm_shop to-br0 tcp dport vmap { 22 : accept, 23 : drop }",
 		"rule that we could write":   `add rule inet cnm_shop forward iifname "x" drop`,
 		"set with intervals":         "add set inet cnm_shop nets { type ipv4_addr; flags interval; elements = { 10.0.0.0/24, 10.9.0.1-10.9.0.7 }; }",
+		"set with pairs of ranges":   "add set inet cnm_shop pairs { type ipv4_addr . ipv4_addr; flags interval; elements = { 10.0.0.0/24 . 10.9.0.1-10.9.0.7 }; }",
 		"set with timeouts":          "add set inet cnm_shop late { type ipv4_addr; timeout 1h; size 128; comment \"x\"; }",
 		"map to marks":               "add map inet cnm_shop marks { type ipv4_addr : mark; elements = { 10.0.0.1 : 7 }; }",
 		"element":                    `add element inet cnm_shop forward_to { "br1" : drop }`,
@@ -307,6 +308,10 @@ func drawRuleset(t *rapid.T) state.Ruleset {
 		{Name: "at6", Key: state.AddrProtoPort6, Data: state.AddrPort6, Elements: drawPortsAt(t, drawIPv6)},
 		{Name: "open4", Key: state.AddrProtoPort4, Elements: withoutData(drawPortsAt(t, drawIPv4))},
 		{Name: "open6", Key: state.AddrProtoPort6, Elements: withoutData(drawPortsAt(t, drawIPv6))},
+		{Name: "pair4", Key: state.Pair4, Interval: true, Elements: drawRanges(t, drawIPv4, false)},
+		{Name: "pair6", Key: state.Pair6, Interval: true, Elements: drawRanges(t, drawIPv6, false)},
+		{Name: "flow4", Key: state.Flow4, Interval: true, Elements: drawRanges(t, drawIPv4, true)},
+		{Name: "flow6", Key: state.Flow6, Interval: true, Elements: drawRanges(t, drawIPv6, true)},
 	}
 	slices.SortFunc(r.Sets, func(a, b state.Set) int { return strings.Compare(a.Name, b.Name) })
 	hook := func(typ, hook string, priority int) *state.Hook {
@@ -367,6 +372,27 @@ func drawPortsAt(t *rapid.T, addr func(*rapid.T) string) []state.Element {
 	list := drawPorts(t, addr)
 	for i := range list {
 		list[i].Key = addr(t) + " . " + list[i].Key
+	}
+	slices.SortFunc(list, func(a, b state.Element) int { return strings.Compare(a.Key, b.Key) })
+	return list
+}
+
+// drawRanges are pairs of ranges of addresses, with protocols and ports; the first ranges
+// do not overlap.
+func drawRanges(t *rapid.T, addr func(*rapid.T) string, flow bool) []state.Element {
+	ends := rapid.SliceOfNDistinct(rapid.Custom(func(t *rapid.T) netip.Addr { return netip.MustParseAddr(addr(t)) }), 2, 6, rapid.ID[netip.Addr]).Draw(t, "ends")
+	slices.SortFunc(ends, netip.Addr.Compare)
+	var list []state.Element
+	for i := 0; i+1 < len(ends); i += 2 {
+		key := state.AddrRange{First: ends[i], Last: ends[i+1]}.String()
+		to := netip.PrefixFrom(ends[0], rapid.IntRange(0, ends[0].BitLen()).Draw(t, "bits"))
+		key += " . " + state.RangeOf(to).String()
+		if flow {
+			key += " . " + rapid.SampledFrom([]string{"tcp", "udp", "ipv6-icmp", "0-255"}).Draw(t, "proto")
+			first := rapid.Uint16().Draw(t, "first")
+			key += " . " + state.PortRange{First: first, Last: first | rapid.Uint16().Draw(t, "more")}.String()
+		}
+		list = append(list, state.Element{Key: key, Owner: drawOwner(t)})
 	}
 	slices.SortFunc(list, func(a, b state.Element) int { return strings.Compare(a.Key, b.Key) })
 	return list
@@ -444,6 +470,10 @@ func drawMatches(t *rapid.T, ipv6 bool) []state.Match {
 	if ipv6 {
 		saddr, hosts, key, open = state.SaddrIPv6, "hosts6", state.AddrPortKey6, "open6"
 	}
+	family, pair, flow := "4", state.PairKey4, state.FlowKey4
+	if ipv6 {
+		family, pair, flow = "6", state.AnsweredPairKey6, state.AnsweredFlowKey6
+	}
 	not := func(m state.Match) state.Match {
 		if rapid.Bool().Draw(t, "not") {
 			return m.Negated()
@@ -458,6 +488,10 @@ func drawMatches(t *rapid.T, ipv6 bool) []state.Match {
 		func() state.Match { return not(state.ToAddr(prefix())) },
 		func() state.Match { return not(state.InSet(saddr, hosts)) },
 		func() state.Match { return not(state.InSet(key, open)) },
+		func() state.Match { return not(state.InSet(pair, "pair"+family)) },
+		func() state.Match { return not(state.InSet(flow, "flow"+family)) },
+		func() state.Match { return state.Unjudged() },
+		func() state.Match { return not(state.Answers()) },
 		func() state.Match { return state.Established() },
 		func() state.Match { return state.Match{Selector: state.CTState, Value: "new"} },
 		func() state.Match { return state.Translated() },

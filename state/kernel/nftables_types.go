@@ -159,6 +159,69 @@ func decodeValue(t nftables.SetDatatype, value []byte) (string, error) {
 	return a.String(), nil
 }
 
+// encodeRange reads a key whose parts are ranges in nft's words: the first and the last
+// value of each.
+func (t types) encodeRange(text string) (first, last []byte, err error) {
+	parts := strings.Split(text, " . ")
+	low, high := make([]string, len(parts)), make([]string, len(parts))
+	for i, part := range parts {
+		if p, err := netip.ParsePrefix(part); err == nil {
+			low[i], high[i] = p.Masked().Addr().String(), state.LastAddr(p).String()
+			continue
+		}
+		var run bool
+		if low[i], high[i], run = strings.Cut(part, "-"); !run || t.named(i, part) {
+			low[i], high[i] = part, part
+		}
+	}
+	if first, err = t.encode(strings.Join(low, " . ")); err != nil {
+		return nil, nil, err
+	}
+	last, err = t.encode(strings.Join(high, " . "))
+	return first, last, err
+}
+
+// named reports that a part is a name with a dash in it, no range: ipv6-icmp.
+func (t types) named(i int, part string) bool {
+	_, known := protocols[part]
+	return known && i < len(t) && t[i].Name == nftables.TypeInetProto.Name
+}
+
+// decodeRange writes a key whose parts are ranges in nft's words.
+func (t types) decodeRange(first, last []byte) (string, error) {
+	low, err := t.decode(first)
+	if err != nil {
+		return "", err
+	}
+	high, err := t.decode(last)
+	if err != nil {
+		return "", err
+	}
+	parts, ends := strings.Split(low, " . "), strings.Split(high, " . ")
+	for i := range parts {
+		parts[i] = rangeText(parts[i], ends[i])
+	}
+	return strings.Join(parts, " . "), nil
+}
+
+// rangeText is a range in nft's words: as a prefix where it is one.
+func rangeText(low, high string) string {
+	a, err1 := netip.ParseAddr(low)
+	b, err2 := netip.ParseAddr(high)
+	switch {
+	case err1 == nil && err2 == nil:
+		return state.AddrRange{First: a, Last: b}.String()
+	case low == high:
+		return low
+	}
+	first, err1 := protoNumber(low)
+	last, err2 := protoNumber(high)
+	if err1 == nil && err2 == nil {
+		return strconv.Itoa(int(first)) + "-" + strconv.Itoa(int(last))
+	}
+	return low + "-" + high
+}
+
 // linkName is an interface's name as rules hold it, filled up with zeros.
 func linkName(name string) ([]byte, error) {
 	if name == "" || len(name) >= unix.IFNAMSIZ || strings.ContainsRune(name, 0) {

@@ -22,6 +22,7 @@ const (
 	policyDrop, policyAccept = 0, 1 // NF_DROP and NF_ACCEPT of linux/netfilter.h
 	nftTableDormant          = 1
 	nftSetConcat             = 0x80
+	nftaSetElemKeyEnd        = 10
 )
 
 // The types of comments in user data (libnftnl/udata.h).
@@ -142,6 +143,9 @@ func (t *transaction) addSet(s state.Set) error {
 	if len(key) > 1 {
 		flags |= nftSetConcat
 	}
+	if s.Interval {
+		flags |= unix.NFT_SET_INTERVAL
+	}
 	t.begin(what, unix.NFT_MSG_NEWSET, unix.NLM_F_CREATE)
 	t.text(unix.NFTA_SET_TABLE, t.table)
 	t.text(unix.NFTA_SET_NAME, s.Name)
@@ -236,7 +240,7 @@ func (t *transaction) beginElements(what string, typ, flags uint16, set string) 
 }
 
 func (t *transaction) element(s state.Set, key types, e state.Element) error {
-	k, err := key.encode(e.Key)
+	k, last, err := key.encodeElement(s, e)
 	if err != nil {
 		return err
 	}
@@ -256,6 +260,9 @@ func (t *transaction) element(s state.Set, key types, e state.Element) error {
 	}
 	t.nest(unix.NFTA_LIST_ELEM, func() {
 		t.nest(unix.NFTA_SET_ELEM_KEY, func() { t.attr(unix.NFTA_DATA_VALUE, k) })
+		if last != nil {
+			t.nest(nftaSetElemKeyEnd, func() { t.attr(unix.NFTA_DATA_VALUE, last) })
+		}
 		switch {
 		case s.Data == state.TypeVerdict:
 			t.nest(unix.NFTA_SET_ELEM_DATA, func() {
@@ -274,6 +281,15 @@ func (t *transaction) element(s state.Set, key types, e state.Element) error {
 		}
 	})
 	return nil
+}
+
+// encodeElement is the element's key; last is nil unless it is a range.
+func (t types) encodeElement(s state.Set, e state.Element) (first, last []byte, err error) {
+	if s.Interval {
+		return t.encodeRange(e.Key)
+	}
+	first, err = t.encode(e.Key)
+	return first, nil, err
 }
 
 // addOpaqueSet puts a set back as the kernel described it.

@@ -58,7 +58,15 @@ func samples() []state.Object {
 		DNS:        state.DNS{Servers: []netip.Addr{ip("10.1.0.53")}, Search: []string{"lan"}, Options: []string{"ndots:0"}},
 		Labels:     labels, Protected: true, Hidden: []string{"labels", "route"},
 	}
-	return []state.Object{network, endpoint, sandbox, state.Endpoint{Mark: mark("endpoint.bare")}, claim(endpoint.Mark.Address, 2),
+	policy := state.Policy{
+		Mark: mark(`policy.p["x"]`), Labels: labels, Protected: true,
+		Rules: []state.FlowRule{{
+			Deny: true, Protocol: "tcp", Ports: []state.PortRange{{First: 80, Last: 80}, {First: 8000, Last: 8009}},
+			From: []state.Peer{{Block: "network.front", Prefixes: []netip.Prefix{prefix("10.1.0.0/24"), prefix("fd00::/64")}}},
+			To:   []state.Peer{{Prefixes: []netip.Prefix{prefix("192.0.2.0/24")}}},
+		}},
+	}
+	return []state.Object{network, endpoint, sandbox, policy, state.Endpoint{Mark: mark("endpoint.bare")}, claim(endpoint.Mark.Address, 2),
 		state.Claim{Network: "network.front", IP: ip("fd00::2"), Mark: endpoint.Mark},
 		state.Claim{VNI: 256, Mark: network.Mark},
 		state.Claim{Port: state.Port{Protocol: "tcp", Host: 8080, Count: 1}, OnHost: "a", Mark: endpoint.Mark},

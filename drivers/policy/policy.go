@@ -1,0 +1,150 @@
+// Package policy compiles policies: records that speak of addresses become sets of
+// nftables, and the rules that look packets up in them. What is denied is denied. What is
+// allowed is let in, whatever the networks say. What any policy allows somebody to reach is
+// closed for all others. Everything else is left to the networks. It is pure.
+package policy
+
+import (
+	"net/netip"
+
+	"github.com/cnmctl/cnmctl/state"
+)
+
+// Judgement is what policies say of flows, or of some of them. The zero value says nothing.
+type Judgement struct {
+	// shut and denied are what may not be: by whatever, and by some services.
+	shut, denied []flows
+	allowed      []flows
+	// closed are the targets of what is allowed, from wherever.
+	closed []flows
+}
+
+// flows are all those from some addresses to some by some services.
+type flows struct {
+	owner    string
+	src, dst spans
+	protocol string // "": any
+	ports    []state.PortRange
+}
+
+// Of is what the policies say together. Their order means nothing.
+func Of(policies []state.Policy) Judgement {
+	var j Judgement
+	for _, p := range policies {
+		owner := state.RuleOwner(p.Mark.Address)
+		for _, r := range p.Rules {
+			f := flows{owner: owner, src: peerSpans(r.From), dst: peerSpans(r.To), protocol: r.Protocol, ports: r.Ports}
+			switch {
+			case r.Deny && r.Protocol == "":
+				j.shut = append(j.shut, f)
+			case r.Deny:
+				j.denied = append(j.denied, f)
+			default:
+				j.allowed = append(j.allowed, f)
+				j.closed = append(j.closed, flows{owner: owner, src: all, dst: f.dst})
+			}
+		}
+	}
+	return j
+}
+
+// Empty reports that nothing is said of any flow.
+func (j Judgement) Empty() bool {
+	return len(j.shut)+len(j.denied)+len(j.allowed)+len(j.closed) == 0
+}
+
+// within is what is said of flows from some addresses to some.
+func (j Judgement) within(src, dst spans) Judgement {
+	clip := func(list []flows) []flows {
+		var out []flows
+		for _, f := range list {
+			if f.dst = f.dst.and(dst); len(f.dst) == 0 {
+				continue
+			}
+			if f.src = f.src.and(src); len(f.src) > 0 {
+				out = append(out, f)
+			}
+		}
+		return out
+	}
+	return Judgement{clip(j.shut), clip(j.denied), clip(j.allowed), clip(j.closed)}
+}
+
+// And is what both say. They do not contradict each other when they are of one judgement.
+func (j Judgement) And(o Judgement) Judgement {
+	return Judgement{append(j.shut, o.shut...), append(j.denied, o.denied...), append(j.allowed, o.allowed...), append(j.closed, o.closed...)}
+}
+
+// Routed is what is said of flows that go into or out of some subnets. Nothing is let
+// into or out of internal ones, whatever is allowed.
+func (j Judgement) Routed(subnets, internal []netip.Prefix) Judgement {
+	mine, inside := spansOf(subnets...), spansOf(internal...)
+	out := j.within(mine, all).And(j.within(all, mine))
+	outside := all.without(inside)
+	out.allowed = Judgement{allowed: out.allowed}.within(outside, outside).allowed
+	return out
+}
+
+// Place is somebody whose flows are judged where they live.
+type Place struct {
+	// Addresses are its own.
+	Addresses []netip.Prefix
+	// Exempt are those of the host on its network: what the host sends, or sends on in its
+	// own name, was judged there, or is not judged.
+	Exempt []netip.Addr
+	// Sends: what it sends is judged here too, because it meets no host on its way.
+	Sends bool
+}
+
+// linkLocal are the addresses that everybody has on a link (RFC 4291, section 2.5.6).
+var linkLocal = netip.MustParsePrefix("fe80::/10")
+
+// router is the link-local address of bridges of ours.
+var router = netip.MustParsePrefix("fe80::1/128")
+
+// At is what is said of flows to somebody, and from it if those are judged there. An
+// endpoint that is judged in IPv6 cannot be reached by its link-local address either, which
+// no policy knows.
+func (j Judgement) At(p Place) Judgement {
+	own, others := spansOf(p.Addresses...), all
+	for _, a := range p.Exempt {
+		if a.IsValid() {
+			others = others.without(spansOf(netip.PrefixFrom(a, a.BitLen())))
+		}
+	}
+	out := j.within(others, own)
+	six := out.within(all[1:], all)
+	if p.Sends {
+		out = out.And(j.within(own, all))
+	}
+	if len(six.shut)+len(six.denied)+len(six.closed) > 0 {
+		neighbors := spansOf(linkLocal).without(spansOf(router))
+		out.shut = append(out.shut, flows{src: neighbors, dst: append(own.and(all[1:]), neighbors...).joined()})
+	}
+	return out
+}
+
+// boxes are the flows as elements of sets.
+func boxes(list []flows, ipv6 bool) []box {
+	var out []box
+	for _, f := range list {
+		proto, ports := protocolNumbers(f.protocol, ipv6), []numbers{anyPort}
+		if len(f.ports) > 0 {
+			ports = ports[:0]
+			for _, p := range f.ports {
+				ports = append(ports, numbers{p.First, p.Last})
+			}
+		}
+		for _, src := range f.src {
+			for _, dst := range f.dst {
+				if src.First.Is6() != ipv6 || dst.First.Is6() != ipv6 {
+					continue
+				}
+				for _, port := range ports {
+					out = append(out, box{src, dst, proto, port, f.owner})
+				}
+			}
+		}
+	}
+	return out
+}

@@ -1,0 +1,55 @@
+package planner
+
+import (
+	"slices"
+	"strconv"
+
+	"github.com/cnmctl/cnmctl/drivers/policy"
+	"github.com/cnmctl/cnmctl/state"
+)
+
+// flows lists the flows that policies judge otherwise than before, if any policy changes.
+func (d *diff) flows() []policy.Change {
+	if !slices.ContainsFunc(d.changes, func(n *node) bool { return n.key.Kind == state.KindPolicy }) {
+		return nil
+	}
+	var before, after []state.Policy
+	for _, n := range d.nodes {
+		if p, ok := n.live.(state.Policy); ok {
+			before = append(before, p)
+		}
+		is := n.live
+		switch {
+		case n.made:
+			is = n.want
+		case n.dead:
+			is = nil
+		case n.updated:
+			is = n.after
+		}
+		if p, ok := is.(state.Policy); ok {
+			after = append(after, p)
+		}
+	}
+	return policy.Changes(before, after)
+}
+
+// mostFlows is how many flows a plan shows one by one.
+const mostFlows = 40
+
+// flows shows which flows get another verdict.
+func (out *printer) flows() {
+	if len(out.plan.Flows) == 0 {
+		return
+	}
+	out.put(out.paint(bold, "Flows with another verdict:"), "\n")
+	for i, c := range out.plan.Flows {
+		if i == mostFlows {
+			out.put("  # and ", strconv.Itoa(len(out.plan.Flows)-mostFlows), " more; -json has them all\n")
+			break
+		}
+		out.gutter(3, tilde)
+		out.put("flow ", c.String(), "\n")
+	}
+	out.put("\n")
+}
