@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/cnmctl/cnmctl/state"
-	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/hashicorp/hcl/v2/hclwrite"
 	"github.com/zclconf/go-cty/cty"
@@ -85,6 +84,8 @@ func (l labels) block(record state.Object) string {
 		w.endpoint(r)
 	case state.Sandbox:
 		w.sandbox(r)
+	case state.Policy:
+		w.policy(r)
 	}
 	w.hide(state.HiddenIn(record))
 	return string(hclwrite.Format(f.Bytes()))
@@ -162,12 +163,7 @@ func (w writer) reference(name string, a state.Address) {
 	if a == "" {
 		return
 	}
-	kind, _ := blockKind(a)
-	to := w.labels.of[a]
-	if to == "" {
-		to = label(a)
-	}
-	w.SetAttributeTraversal(name, hcl.Traversal{hcl.TraverseRoot{Name: kind}, hcl.TraverseAttr{Name: to}})
+	w.SetAttributeTraversal(name, w.traversal(a))
 }
 
 func (w writer) nested(kind string) writer {

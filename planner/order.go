@@ -251,8 +251,8 @@ func (g *graph) ownMade(own *block) int32 {
 // rules it is known that there are some.
 func (g *graph) rulesets() {
 	for _, n := range g.d.changes {
-		if n.key.Kind != state.KindRuleset || g.awaited[n.key] {
-			continue
+		if n.key.Kind != state.KindRuleset || g.awaited[n.key] || n.dead && n.taker != n {
+			continue // what goes with its namespace goes with the links in it
 		}
 		if n.updated {
 			g.putOff[n.setting()] = true

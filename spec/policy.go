@@ -123,8 +123,12 @@ func (rd *reading) peers(a *argument, v cty.Value) []state.Peer {
 			out = append(out, p)
 		}
 	}
+	before := rd.failed
+	rd.failed = false
 	rd.eachPeer(a, v, add)
-	if len(out) == 0 && !rd.failed {
+	bad := rd.failed
+	rd.failed = bad || before
+	if len(out) == 0 && !bad {
 		rd.reject(a, "Empty list", "%q is empty, so the rule is about nothing. Name a network, an endpoint or a range of addresses, or take the block out.", a.schema.Name)
 	}
 	return out

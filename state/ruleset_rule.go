@@ -67,6 +67,7 @@ const (
 	TCPDport   Selector = "tcp dport"
 	UDPDport   Selector = "udp dport"
 	SCTPDport  Selector = "sctp dport"
+	TCPSport   Selector = "tcp sport"
 	Dport      Selector = "th dport"     // only in keys, after L4Proto
 	Sport      Selector = "th sport"     // likewise
 	CTState    Selector = "ct state"     // any of "invalid", "established", "related", "new", "untracked"
@@ -150,6 +151,11 @@ func LocalDestination() Match { return Match{Selector: DaddrType, Value: "local"
 // ToPort matches a destination port of a transport protocol: "tcp", "udp" or "sctp".
 func ToPort(proto string, port uint16) Match {
 	return Match{Selector: Selector(proto + " dport"), Value: strconv.Itoa(int(port))}
+}
+
+// FromPortBelow matches TCP from source ports below one.
+func FromPortBelow(port uint16) Match {
+	return Match{Selector: TCPSport, Value: "< " + strconv.Itoa(int(port))}
 }
 
 // MarkIs matches the packet's mark.

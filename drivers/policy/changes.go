@@ -2,6 +2,7 @@ package policy
 
 import (
 	"cmp"
+	"maps"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -56,8 +57,8 @@ func (f flow) service() string {
 	return r.Service()
 }
 
-// Changes lists the flows named by rules that come or go whose verdict is another with the
-// new policies than with the old ones, by target, then by who begins them.
+// Changes lists the flows named by any rule whose verdict is another with the new policies
+// than with the old ones, by target, then by who begins them.
 func Changes(old, new []state.Policy) []Change {
 	before, after := judgeOf(old), judgeOf(new)
 	var changes []Change
@@ -70,13 +71,7 @@ func Changes(old, new []state.Policy) []Change {
 		}
 	}
 	named := rulesByText(old)
-	for text, r := range rulesByText(new) {
-		if _, stays := named[text]; stays {
-			delete(named, text)
-			continue
-		}
-		named[text] = r
-	}
+	maps.Copy(named, rulesByText(new))
 	texts := make([]string, 0, len(named))
 	for text := range named {
 		texts = append(texts, text)

@@ -7,11 +7,17 @@ import (
 	"github.com/cnmctl/cnmctl/state"
 )
 
-// Chain is where packets are judged, Plain where those that are let in keep their addresses.
+// Chain is where packets are judged, Answers where those are that answer others. Plain is
+// where those that are let in keep their addresses.
 const (
-	Chain = "policies"
-	Plain = "policy_addresses"
+	Chain   = "policies"
+	Answers = "policy_answers"
+	Plain   = "policy_addresses"
 )
+
+// firstEphemeral is the first port that clients have unless they ask for another
+// (net.ipv4.ip_local_port_range).
+const firstEphemeral = 32768
 
 // verdict is one of the sets that packets are looked up in, in the order in which they are.
 type verdict struct {
@@ -66,10 +72,11 @@ func (j Judgement) Sets() []state.Set {
 // a connection ends when the policy that allowed it goes. What a connection brings with it
 // (errors, connections that it opens) is not judged by itself.
 func Chains(sets []state.Set) []state.Chain {
-	rules := []state.FilterRule{{Matches: []state.Match{state.Unjudged()}, Do: state.Statement{Verb: state.Return}}}
-	rules = append(rules, lookups(sets, true)...)
-	rules = append(rules, state.FilterRule{Matches: []state.Match{state.Answers()}, Do: state.Statement{Verb: state.Return}})
-	return []state.Chain{{Name: Chain, Rules: append(rules, lookups(sets, false)...)}}
+	rules := []state.FilterRule{
+		{Matches: []state.Match{state.Unjudged()}, Do: state.Statement{Verb: state.Return}},
+		{Matches: []state.Match{state.Answers()}, Do: state.Statement{Verb: state.Goto, Chain: Answers}},
+	}
+	return []state.Chain{{Name: Chain, Rules: append(rules, lookups(sets, false)...)}, {Name: Answers, Rules: lookups(sets, true)}}
 }
 
 // lookups are a rule for each set.
@@ -80,15 +87,17 @@ func lookups(sets []state.Set, answers bool) []state.FilterRule {
 			if !has(sets, v.name+f.suffix) {
 				continue
 			}
-			pair, flow, matches := f.pair, f.flow, []state.Match(nil)
-			if answers {
-				pair, flow, matches = f.answeredPair, f.answeredFlow, []state.Match{state.Answers()}
-			}
-			if v.flow {
-				pair = flow
+			key := f.pair
+			switch {
+			case answers && v.flow:
+				key = f.answeredFlow
+			case answers:
+				key = f.answeredPair
+			case v.flow:
+				key = f.flow
 			}
 			rules = append(rules, state.FilterRule{
-				Matches: append(matches, state.InSet(pair, v.name+f.suffix)), Do: state.Statement{Verb: v.do},
+				Matches: []state.Match{state.InSet(key, v.name+f.suffix)}, Do: state.Statement{Verb: v.do},
 			})
 		}
 	}
@@ -117,22 +126,28 @@ func KeepAddresses(sets []state.Set) []state.Chain {
 }
 
 // Table is the table of a sandbox in which packets to it are judged, and those that it
-// sends.
+// sends if sends says so.
+//
+// Connections are only tracked in a namespace with a rule that asks for it. One from before
+// the table came is taken to be from whoever speaks first, and that may be the server. So
+// what goes out from a server's port counts as an answer, whatever the tracking says.
 func (j Judgement) Table(p state.Place, stack string, sends bool) (state.Ruleset, bool) {
 	r := state.Ruleset{Place: p, Table: state.TableName(stack), Mark: state.Owner{Stack: stack}, Sets: j.Sets()}
 	if len(r.Sets) == 0 {
 		return r, false
 	}
-	base := func(hook string, elsewhere state.Match) state.Chain {
-		return state.Chain{
-			Name: hook, Hook: &state.Hook{Type: "filter", Hook: hook, Policy: state.Accept},
-			Rules: []state.FilterRule{{Matches: []state.Match{elsewhere}, Do: state.JumpTo(Chain)}},
-		}
+	base := func(hook string, rules ...state.FilterRule) state.Chain {
+		return state.Chain{Name: hook, Hook: &state.Hook{Type: "filter", Hook: hook, Policy: state.Accept}, Rules: rules}
 	}
-	r.Chains = append(r.Chains, base("input", state.FromLink("lo").Negated()))
+	jump := func(chain string, matches ...state.Match) state.FilterRule {
+		return state.FilterRule{Matches: matches, Do: state.JumpTo(chain)}
+	}
+	away := state.ToLink("lo").Negated()
+	out := []state.FilterRule{jump(Answers, away, state.FromPortBelow(firstEphemeral))}
 	if sends {
-		r.Chains = append(r.Chains, base("output", state.ToLink("lo").Negated()))
+		out = append(out, jump(Chain, away))
 	}
+	r.Chains = append(r.Chains, base("input", jump(Chain, state.FromLink("lo").Negated())), base("output", out...))
 	r.Chains = append(r.Chains, Chains(r.Sets)...)
 	return r, true
 }

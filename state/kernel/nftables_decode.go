@@ -395,6 +395,8 @@ func decodeOperand(f state.Selector, run []expr.Any, data []byte) (string, bool)
 		return map[byte]string{0: "missing", 1: "exists"}[data[0]], true
 	case len(data) == 4 && f == state.DaddrType:
 		return "local", true
+	case len(data) == 2 && f == state.TCPSport:
+		return "< " + strconv.Itoa(int(binary.BigEndian.Uint16(data))), true
 	case len(data) == 2 && portFields[f] != 0:
 		return strconv.Itoa(int(binary.BigEndian.Uint16(data))), true
 	}

@@ -68,6 +68,10 @@ func (c *compiler) match(m state.Match) error {
 	if err := c.load(m.Selector); err != nil {
 		return err
 	}
+	if m.Selector == state.TCPSport {
+		c.add(&expr.Cmp{Op: expr.CmpOpLt, Register: reg1, Data: value})
+		return nil
+	}
 	c.compare(m.Not, value)
 	if m.Selector == state.Family && !m.Not {
 		c.family = value[0]
@@ -92,6 +96,7 @@ var metaFields = map[state.Selector]expr.MetaKey{
 // portFields are ports of one protocol.
 var portFields = map[state.Selector]uint8{
 	state.TCPDport: unix.IPPROTO_TCP, state.UDPDport: unix.IPPROTO_UDP, state.SCTPDport: unix.IPPROTO_SCTP,
+	state.TCPSport: unix.IPPROTO_TCP,
 }
 
 // addressField is where an address is in the network header.
@@ -131,7 +136,11 @@ func (c *compiler) load(f state.Selector) error {
 	}
 	if proto, ok := portFields[f]; ok {
 		c.add(&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: reg1}, &expr.Cmp{Op: expr.CmpOpEq, Register: reg1, Data: []byte{proto}})
-		c.add(destinationPort(reg1))
+		offset := uint32(2)
+		if f == state.TCPSport {
+			offset = 0
+		}
+		c.add(&expr.Payload{DestRegister: reg1, Base: expr.PayloadBaseTransportHeader, Offset: offset, Len: 2})
 		return nil
 	}
 	if a, ok := addressFields[f]; ok {
@@ -200,10 +209,6 @@ func register(at uint32) uint32 {
 		return reg1 + at/large
 	}
 	return unix.NFT_REG32_00 + at/registerSize
-}
-
-func destinationPort(register uint32) expr.Any {
-	return &expr.Payload{DestRegister: register, Base: expr.PayloadBaseTransportHeader, Offset: 2, Len: 2}
 }
 
 // require makes sure of the family before its header is read.
@@ -300,6 +305,10 @@ func encodeOperand(m state.Match) ([]byte, error) {
 	case state.FromIPsec:
 		n, err := strconv.ParseUint(m.Value, 10, 32)
 		return binaryutil.NativeEndian.PutUint32(uint32(n)), err
+	case state.TCPSport:
+		if n, err := strconv.ParseUint(strings.TrimPrefix(m.Value, "< "), 10, 16); err == nil && !m.Not {
+			return binary.BigEndian.AppendUint16(nil, uint16(n)), nil
+		}
 	case state.Direction:
 		switch m.Value {
 		case "original":

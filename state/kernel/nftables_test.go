@@ -502,6 +502,9 @@ func drawMatches(t *rapid.T, ipv6 bool) []state.Match {
 	for _, i := range rapid.SliceOfNDistinct(rapid.IntRange(0, len(all)-1), 0, 4, rapid.ID[int]).Draw(t, "matches") {
 		list = append(list, all[i]())
 	}
+	if rapid.Bool().Draw(t, "source") {
+		return append(list, state.FromPortBelow(rapid.Uint16Min(1).Draw(t, "below")))
+	}
 	return append(list, not(state.ToPort(rapid.SampledFrom([]string{"tcp", "udp", "sctp"}).Draw(t, "proto"), rapid.Uint16Min(1).Draw(t, "port"))))
 }
 
