@@ -234,6 +234,9 @@ func (r *run) hide() {
 	for _, e := range r.top.Endpoints {
 		e.Hidden = unique(e.Sensitive)
 	}
+	for _, p := range r.top.Policies {
+		p.Hidden = unique(p.Sensitive)
+	}
 }
 
 func unique(names []string) []string {

@@ -39,6 +39,8 @@ func HiddenIn(o Object) []string {
 		return o.Hidden
 	case Sandbox:
 		return o.Hidden
+	case Policy:
+		return o.Hidden
 	}
 	return nil
 }

@@ -16,6 +16,8 @@ type Policy struct {
 	Rules     []FlowRule        `json:",omitempty"`
 	Labels    map[string]string `json:",omitempty"`
 	Protected bool              `json:",omitempty"`
+	// Hidden are as in Network.
+	Hidden []string `json:",omitempty"`
 }
 
 // FlowRule allows or denies flows. A flow is all packets of a connection, those of the
@@ -60,7 +62,7 @@ func (p Policy) Attrs() []Attr {
 		attrs = append(attrs, Attr{Name: name, Value: r.String()},
 			Attr{Name: name + ".addresses", Value: r.addresses(), Quiet: true})
 	}
-	return append(attrs, mapAttr("labels", p.Labels).quiet(), boolAttr("prevent_destroy", p.Protected).quiet())
+	return hide(append(attrs, mapAttr("labels", p.Labels).quiet(), boolAttr("prevent_destroy", p.Protected).quiet()), p.Hidden)
 }
 
 // Word is what the rule's block is called: "allow" or "deny".

@@ -94,11 +94,15 @@ func Changes(old, new []state.Policy) []Change {
 	return changes
 }
 
-// rulesByText are the rules of policies by what they say.
+// rulesByText are the rules of policies by what they say, but for those that are not to be
+// shown.
 func rulesByText(policies []state.Policy) map[string]state.FlowRule {
 	rules := map[string]state.FlowRule{}
 	for _, p := range policies {
 		for _, r := range p.Rules {
+			if state.Hides(p.Hidden, r.Word()) {
+				continue
+			}
 			rules[r.Word()+" "+r.String()] = r
 		}
 	}

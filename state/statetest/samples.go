@@ -59,7 +59,7 @@ func samples() []state.Object {
 		Labels:     labels, Protected: true, Hidden: []string{"labels", "route"},
 	}
 	policy := state.Policy{
-		Mark: mark(`policy.p["x"]`), Labels: labels, Protected: true,
+		Mark: mark(`policy.p["x"]`), Labels: labels, Protected: true, Hidden: []string{"deny"},
 		Rules: []state.FlowRule{{
 			Deny: true, Protocol: "tcp", Ports: []state.PortRange{{First: 80, Last: 80}, {First: 8000, Last: 8009}},
 			From: []state.Peer{{Block: "network.front", Prefixes: []netip.Prefix{prefix("10.1.0.0/24"), prefix("fd00::/64")}}},
