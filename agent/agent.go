@@ -212,8 +212,12 @@ func (a *Agent) refresh(ctx context.Context) error {
 		defer cancel()
 	}
 	r, err := a.read(asking, a.Store, a.follower)
+	whole := false
+	if err == nil {
+		whole, err = a.isRestored(asking, r)
+	}
 	switch {
-	case err == nil && !a.restored.quiet(r, time.Now()):
+	case err == nil && !whole:
 		a.known = false
 		return errRestoring
 	case err == nil:
@@ -246,6 +250,7 @@ func (a *Agent) converge(ctx context.Context) (drift int, err error) {
 	p, err := a.Look(ctx, a.records, m, a.past)
 	a.restored.note(err)
 	if err != nil {
+		a.reclaim(ctx, err)
 		return 0, err
 	}
 	a.step("read the kernel and plan", began)

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"context"
 	"errors"
 	"time"
 
@@ -8,8 +9,8 @@ import (
 )
 
 // restoringFor is for how long records that come back after they were lost must not
-// change before they are followed. They are written in some steps, network before endpoint,
-// and the first of them alone would have the host take down what it carries.
+// change before they are followed. An apply writes all of them as one change, but for what
+// only plugins know, which is written some time later.
 const restoringFor = 2 * time.Second
 
 var errRestoring = errors.New("the store had lost the stack's records, and is getting them back; waiting until they are all there")
@@ -32,14 +33,46 @@ func (r *restoration) note(err error) {
 // begun reports that there are records again, which may be more soon.
 func (r *restoration) begun() bool { return r.lost && r.now.Index > 0 }
 
-// quiet reports that records may be followed: none were lost, or those that have come back
-// do not change any more.
-func (r *restoration) quiet(records Records, now time.Time) bool {
-	if !r.lost || !records.Alive {
-		return true
+// whole reports that records may be followed: none were lost, or all that have come back are
+// there and do not change any more. Latest are the news after they were read. Those of half a
+// change would have the host take down what it carries.
+func (r *restoration) whole(records Records, latest state.News, now time.Time) bool {
+	if latest.Begun || latest.Revision != records.Revision {
+		r.now = state.Revision{}
+		return false
 	}
 	if records.Revision != r.now {
 		r.now, r.since = records.Revision, now
 	}
 	return now.Sub(r.since) >= restoringFor
+}
+
+// isRestored reports that the records may be followed.
+func (a *Agent) isRestored(ctx context.Context, r Records) (bool, error) {
+	if !a.restored.lost || !r.Alive {
+		return true, nil
+	}
+	latest, err := a.Store.Latest(ctx)
+	return err == nil && a.restored.whole(r, latest, time.Now()), err
+}
+
+// reclaim puts back into a store that has lost its data the numbers of the tunnels that
+// this host's kernel has, so that nobody else is given them. It is no harm if they are
+// there, and nothing is made of them but by an apply of the stack.
+func (a *Agent) reclaim(ctx context.Context, failure error) {
+	var lost *LostError
+	if !errors.As(failure, &lost) || len(lost.Tunnels) == 0 {
+		return
+	}
+	unlock, err := a.Store.Lock(ctx, a.Info)
+	if err == nil {
+		var ops []state.Op
+		for _, c := range lost.Tunnels {
+			ops = append(ops, state.Op{Action: state.Create, Key: c.Key(), After: c})
+		}
+		err = errors.Join(a.Store.Apply(ctx, ops, func(int, error) {}), unlock())
+	}
+	if err != nil && ctx.Err() == nil {
+		a.Log.Error("claiming the VNIs of this host's tunnels again", "error", err)
+	}
 }

@@ -60,7 +60,11 @@ func (h Host) Share(r Records, live state.World) (state.World, error) {
 
 // LostError reports a store without records of a stack that the host has a share of: it
 // is not the one that the share was made from, or has lost its data.
-type LostError struct{ Stack string }
+type LostError struct {
+	Stack string
+	// Tunnels are the VNIs that the host's share has, as claims of their networks.
+	Tunnels []state.Claim
+}
 
 func (e *LostError) Error() string {
 	return fmt.Sprintf("the store holds nothing of stack %s, but this host has a share of it. Nothing was changed. "+
@@ -74,12 +78,22 @@ func (h Host) checkLost(r Records, live state.World) error {
 	if r.Reported || r.Alive {
 		return nil
 	}
-	for _, o := range live {
-		if o.Owner().Stack == h.Stack {
-			return &LostError{h.Stack}
+	lost := &LostError{Stack: h.Stack}
+	found := false
+	for _, k := range live.Keys() {
+		o := live[k]
+		if o.Owner().Stack != h.Stack {
+			continue
+		}
+		found = true
+		if l, is := o.(state.Link); is && l.Type == state.VXLAN {
+			lost.Tunnels = append(lost.Tunnels, state.Claim{VNI: l.Tunnel.VNI, Mark: l.Mark})
 		}
 	}
-	return nil
+	if !found {
+		return nil
+	}
+	return lost
 }
 
 // holdsBlocks reports that there is more of the stack than its hosts, which an agent

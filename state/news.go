@@ -5,6 +5,8 @@ type News struct {
 	Revision
 	// Changes are the latest ones, the last of which led to the revision.
 	Changes []Change
+	// Begun: there is a change that is written in several parts, and not all of them are.
+	Begun bool
 }
 
 // Change says which records one change was about.

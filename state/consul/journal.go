@@ -50,7 +50,7 @@ func (s *Store) edition(e entry) (edition, error) {
 
 // news is the edition for readers. A change that was begun has not made a revision yet.
 func (e edition) news() state.News {
-	n := state.News{Revision: state.Revision{Serial: e.Serial, Index: e.index}, Changes: e.Changes}
+	n := state.News{Revision: state.Revision{Serial: e.Serial, Index: e.index}, Changes: e.Changes, Begun: e.Begun != nil}
 	if e.Begun != nil {
 		n.Index = e.Begun.After
 	}

@@ -68,7 +68,7 @@ func (r *run) createLinks(ops []int) error {
 		r.quietIPv6(n)
 		r.setChecksums(n)
 		r.postpone(n)
-		for _, p := range r.hostLast(n.places) {
+		for _, p := range r.portsLast(n) {
 			if err = r.raise(n, p); err != nil {
 				break
 			}
@@ -83,12 +83,17 @@ func (r *run) createLinks(ops []int) error {
 	return err
 }
 
-// hostLast puts the host behind the namespaces: ports come up when what is behind them is.
-func (r *run) hostLast(places []state.Place) []state.Place {
-	slices.SortStableFunc(places, func(a, b state.Place) int {
-		return int(bit(a == state.Host)) - int(bit(b == state.Host))
-	})
-	return places
+// portsLast puts places with ports of bridges behind the others, and the host last: ports
+// come up when what is behind them is. Of a pair, who is up first has no carrier yet, and sends
+// nothing until the kernel gets to it (see settleCarriers): a port that would be loses what
+// is the first to be sent to a new sandbox.
+func (r *run) portsLast(n *nursery) []state.Place {
+	rank := func(p state.Place) int {
+		isPort := func(m *making) bool { return m.link.Master != "" }
+		return 2*int(bit(p == state.Host)) + int(bit(slices.ContainsFunc(n.in[p], isPort)))
+	}
+	slices.SortStableFunc(n.places, func(a, b state.Place) int { return rank(a) - rank(b) })
+	return n.places
 }
 
 // bear makes the links, the outer ends' place by place, and lists the ops that were tried.
