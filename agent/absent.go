@@ -11,7 +11,7 @@ import (
 // not there now (a container that does not run), and says which and why. They come and go as
 // their owners please, which must not keep the rest of the host from converging.
 func withoutAbsent(want, live state.World) (absent []string) {
-	gone := map[state.Place]bool{}
+	gone := map[state.Key]bool{}
 	for k, o := range want {
 		_, adopted := o.(state.Adopted)
 		if !adopted || k.Kind != state.KindNamespace {
@@ -21,35 +21,37 @@ func withoutAbsent(want, live state.World) (absent []string) {
 		if found && there.Barred == "" {
 			continue
 		}
-		gone[state.Netns(k.Name)] = true
+		gone[k] = true
 		absent = append(absent, fmt.Sprintf("%s: %s", k.Name, there.Barred))
 		delete(want, k)
 	}
-	if len(gone) == 0 {
-		return nil
-	}
-	for k, o := range want {
-		l, _ := o.(state.Link)
-		if gone[k.Place] || gone[l.Peer.Place] {
-			delete(want, k)
+	for again := len(gone) > 0; again; {
+		again = false
+		for k, o := range want {
+			if lost(o, gone) {
+				delete(want, k)
+				gone[k], again = true, true
+			}
 		}
 	}
-	dropOn(want)
 	slices.Sort(absent)
 	return absent
 }
 
-// dropOn takes out what was to be on links that are not wanted any more.
-func dropOn(want state.World) {
-	for k, o := range want {
-		if k.Place == state.Store {
-			continue
-		}
-		for _, need := range o.Needs() {
-			if need.Kind == state.KindLink && want[need] == nil {
-				delete(want, k)
-				break
-			}
+// lost reports that the object is in what is gone, has an end there, or needs it.
+func lost(o state.Object, gone map[state.Key]bool) bool {
+	k := o.Key()
+	if k.Place == state.Store {
+		return false
+	}
+	places := []state.Place{k.Place}
+	if l, ok := o.(state.Link); ok {
+		places = append(places, l.Peer.Place)
+	}
+	for _, p := range places {
+		if ns, ok := p.Netns(); ok && gone[state.NamespaceKey(ns)] {
+			return true
 		}
 	}
+	return slices.ContainsFunc(o.Needs(), func(k state.Key) bool { return gone[k] })
 }

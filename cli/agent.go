@@ -118,7 +118,7 @@ func openMachine(ctx context.Context, s *session, f *flow, store state.RecordSto
 		unlock()
 		return nil, nil, err
 	}
-	p, err := openPlugins(f.stack, f.host, store)
+	p, err := openPlugins(f.stack, f.host, store, k)
 	if err != nil {
 		_ = k.Close()
 		unlock()

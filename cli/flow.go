@@ -147,7 +147,7 @@ func (f *flow) open() (err error) {
 	}
 	f.kernel = k
 	f.s.closers = append(f.s.closers, k)
-	if f.plugins, err = openPlugins(f.stack, f.host, f.store); err != nil {
+	if f.plugins, err = openPlugins(f.stack, f.host, f.store, k); err != nil {
 		return err
 	}
 	f.s.closers = append(f.s.closers, f.plugins)

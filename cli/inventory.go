@@ -66,9 +66,13 @@ without a sandbox is published: it holds its name and address.`,
 
 func sandboxCommand(env Env) *ucli.Command {
 	return inventoryCommand(env, "sandbox",
-		about(`Looks at the sandboxes of a stack, on whichever host: only the store is read, not the kernel.`,
+		about(`Looks at the sandboxes of a stack, on whichever host: only the store is read, not the kernel. Where
+sandboxes are namespaces of somebody else, containers for example, the table says of those on this host what
+each is at the moment, or why there is none.`,
 			"cnmctl sandbox ls", "cnmctl sandbox ls -stack=shop -store=consul -json"),
-		func(_ context.Context, _ *session, i *inventory) (table, error) { return i.sandboxes(), nil })
+		func(ctx context.Context, s *session, i *inventory) (table, error) {
+			return i.sandboxes(s.found(ctx, i)), nil
+		})
 }
 
 func hostCommand(env Env) *ucli.Command {

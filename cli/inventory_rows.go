@@ -14,11 +14,14 @@ import (
 	"github.com/cnmctl/cnmctl/drivers"
 	"github.com/cnmctl/cnmctl/drivers/registry"
 	"github.com/cnmctl/cnmctl/state"
+	"github.com/cnmctl/cnmctl/state/kernel"
 )
 
 // inventory is what the store holds of a stack.
 type inventory struct {
-	stack   string
+	stack string
+	// host is this one's name.
+	host    string
 	store   state.RecordStore
 	world   state.World
 	records drivers.Records
@@ -40,7 +43,11 @@ func openInventory(ctx context.Context, s *session) (*inventory, error) {
 	if err != nil {
 		return nil, err
 	}
-	i := &inventory{stack: f.stack, store: store, world: world, records: drivers.RecordsIn(world), hostOf: map[state.Address]string{}}
+	host, err := hostName("", s.env.Getenv)
+	if err != nil {
+		return nil, err
+	}
+	i := &inventory{stack: f.stack, host: host, store: store, world: world, records: drivers.RecordsIn(world), hostOf: map[state.Address]string{}}
 	for _, box := range i.records.Sandboxes {
 		i.hostOf[box.Mark.Address] = box.Host
 	}
@@ -90,16 +97,44 @@ func (i *inventory) endpoints(network state.Address) table {
 	return t
 }
 
-func (i *inventory) sandboxes() table {
+// sandboxes lists them. Of those of this host that are namespaces of somebody else, as is says,
+// it tells what each is at the moment.
+func (i *inventory) sandboxes(is func(state.Sandbox) string) table {
 	t := table{columns: []string{"name", "host", "netns", "endpoints", "address"}}
 	in := map[state.Address]int{}
 	for _, e := range i.records.Endpoints {
 		in[e.Sandbox]++
 	}
+	foreign := slices.ContainsFunc(i.records.Sandboxes, func(s state.Sandbox) bool { return s.Foreign })
+	if foreign {
+		t.columns = append(t.columns, "found")
+	}
 	for _, s := range i.records.Sandboxes {
-		t.add(s.Name, s.Host, s.Netns, in[s.Mark.Address], s.Mark.Address)
+		row := []any{s.Name, s.Host, s.Netns, in[s.Mark.Address], s.Mark.Address}
+		if foreign {
+			row = append(row, is(s))
+		}
+		t.add(row...)
 	}
 	return t
+}
+
+// found says what a sandbox is that is somebody else's namespace on this host, or why there is
+// none; "" for others.
+func (s *session) found(ctx context.Context, i *inventory) func(state.Sandbox) string {
+	return func(box state.Sandbox) string {
+		if !box.Foreign || box.Host != "" && box.Host != i.host {
+			return ""
+		}
+		switch there, err := kernel.LookFor(ctx, s.kernelConfig(i.stack, i.store), box.Netns); {
+		case err != nil:
+			return "unknown: " + err.Error()
+		case there.Barred != "":
+			return "absent: " + there.Barred
+		default:
+			return there.What
+		}
+	}
 }
 
 // listHosts lists the hosts that have a record, a sandbox, an agent, or something to say.

@@ -21,7 +21,7 @@ import (
 
 // openPlugins gives the plugins of this host. What they were asked for is in a file of the
 // host's own, beside the records where those are in a file too.
-func openPlugins(stack, host string, store state.RecordStore) (*plugins.Target, error) {
+func openPlugins(stack, host string, store state.RecordStore, k *kernel.Kernel) (*plugins.Target, error) {
 	path := filepath.Join(local.DefaultDir, stack+".plugins.json")
 	switch s := store.(type) {
 	case *local.Store:
@@ -33,7 +33,7 @@ func openPlugins(stack, host string, store state.RecordStore) (*plugins.Target, 
 	if err != nil {
 		return nil, err
 	}
-	return &plugins.Target{Finder: plugin.Docker, Host: ledger, Cluster: store, MAC: macOf}, nil
+	return &plugins.Target{Finder: plugin.Docker, Host: ledger, Cluster: store, MAC: macOf, Path: k.NetnsPath}, nil
 }
 
 // macOf is the Ethernet address of an interface of this host.

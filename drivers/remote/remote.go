@@ -127,12 +127,17 @@ func (n network) endpoint(e drivers.Attached) state.PluginEndpoint {
 	return asked
 }
 
-// path is where the sandbox's namespace is in the file system.
+// path is where the sandbox's namespace is in the file system. Where that of a container is,
+// is known when the plugin is asked.
 func path(s state.Sandbox) string {
-	if ns, ok := s.Place().Netns(); ok {
+	switch ns, ok := s.Place().Netns(); {
+	case !ok:
+		return "/proc/1/ns/net"
+	case state.Named(ns):
 		return "/run/netns/" + ns
+	default:
+		return ns
 	}
-	return "/proc/1/ns/net"
 }
 
 // joined is the interface that the plugin gave, with all that goes on it.

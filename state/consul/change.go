@@ -164,7 +164,7 @@ func (s *Store) places(wave []state.Op) ([]string, error) {
 	keys := map[string]bool{}
 	for _, op := range wave {
 		for _, o := range []state.Object{op.Before, op.After} {
-			if o == nil || op.Key.Place != state.Store {
+			if o == nil || !op.Key.Place.Kept() {
 				continue
 			}
 			k, err := s.keys.key(o)

@@ -161,6 +161,24 @@ func (f finder) pathOf(ctx context.Context, name string) (path string, pid int, 
 	return name, 0, nil
 }
 
+// NetnsPath is the file in which a namespace of somebody else is now.
+func (k *Kernel) NetnsPath(ctx context.Context, name string) (string, error) {
+	path, _, err := k.pathOf(ctx, name)
+	return path, err
+}
+
+// LookFor says what a namespace of somebody else is now, or why nobody can be in it.
+func LookFor(ctx context.Context, cfg Config, name string) (state.Foreign, error) {
+	v, err := newFinder(cfg).find(ctx, name)
+	if err != nil {
+		return state.Foreign{}, fmt.Errorf("looking for namespace %s: %w", name, err)
+	}
+	if v.fd >= 0 {
+		unix.Close(v.fd)
+	}
+	return v.object(name), nil
+}
+
 // missing says that there is nothing at a path.
 func missing(path string) string {
 	if rest, ok := strings.CutPrefix(path, "/proc/"); ok {

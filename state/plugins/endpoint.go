@@ -49,7 +49,13 @@ func (t *Target) createEndpoint(ctx context.Context, e state.PluginEndpoint) err
 	for name, value := range e.Labels {
 		labels[name] = value
 	}
-	joined, err := c.Join(ctx, e.NetworkID, e.ID, e.Path, labels)
+	path := e.Path
+	if _, _, container := state.Container(path); container {
+		if path, err = t.Path(ctx, path); err != nil {
+			return err
+		}
+	}
+	joined, err := c.Join(ctx, e.NetworkID, e.ID, path, labels)
 	if err != nil {
 		return err
 	}

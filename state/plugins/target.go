@@ -28,6 +28,8 @@ type Target struct {
 	Host, Cluster Ledger
 	// MAC is the Ethernet address of an interface of the host.
 	MAC func(link string) (state.MAC, error)
+	// Path is the file in which a container's namespace is now.
+	Path func(ctx context.Context, container string) (string, error)
 
 	clients map[string]*plugin.Client
 	// replayed are the IPAM plugins that were told again what they had given.

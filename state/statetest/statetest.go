@@ -28,6 +28,7 @@ func Run(t *testing.T, fresh func(t *testing.T) (open func() (state.RecordStore,
 		{"operations done twice are done once", (*suite).idempotent},
 		{"claims are create-only", (*suite).claims},
 		{"a renamed block takes its claims along", (*suite).handover},
+		{"what a plugin answers is written over what it was asked for", (*suite).answers},
 		{"a wave is seen as a whole", (*suite).wholeWaves},
 		{"a failed wave leaves nothing", (*suite).failedWave},
 		{"what was stored is there after opening again", (*suite).reopened},
@@ -108,6 +109,19 @@ func (s *suite) claims() {
 	s.apply(store, deletes(mine)...)
 	s.apply(store, creates(theirs)...)
 	s.wantWorld(store, []state.Object{theirs})
+}
+
+// answers: what a plugin is asked for is written before it answers, and again with each answer.
+func (s *suite) answers() {
+	store := s.open()
+	pool := state.Pool{Mark: mark("network.front"), Plugin: "count", Stage: state.Begun}
+	for _, stage := range []state.Stage{state.Begun, state.Created, state.Made} {
+		pool.Stage = stage
+		s.apply(store, creates(pool)...)
+		s.wantWorld(store, []state.Object{pool})
+	}
+	s.apply(store, deletes(pool)...)
+	s.wantWorld(store, nil)
 }
 
 func (s *suite) handover() {

@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"net"
+	"os"
 	"sync"
 
 	"github.com/docker/go-plugins-helpers/network"
@@ -208,6 +209,9 @@ func (d *Driver) Join(r *network.JoinRequest) (*network.JoinResponse, error) {
 		return nil, err
 	case e.joined:
 		return nil, fmt.Errorf("endpoint %s has joined", r.EndpointID)
+	}
+	if _, err := os.Stat(r.SandboxKey); err != nil {
+		return nil, fmt.Errorf("sandbox %w", err)
 	}
 	port, inner := short("vh", r.EndpointID), short("vc", r.EndpointID)
 	if err := pair(n.name, port, inner, station(0x98, r.EndpointID)); err != nil {
