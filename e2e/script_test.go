@@ -32,9 +32,14 @@ func cnmctl() {
 	}))
 }
 
-// vethPlugin is the plugin of the example "remote", in a process of its own.
+// vethPlugin is the plugin of the example "remote", in a process of its own. Its networks are of
+// the scope that is its argument, or local.
 func vethPlugin() {
-	if err := veth.Serve(plugin.Docker.Sockets); err != nil {
+	scope := string(plugin.Local)
+	if len(os.Args) > 1 {
+		scope = os.Args[1]
+	}
+	if err := veth.Serve(plugin.Docker.Sockets, scope); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}

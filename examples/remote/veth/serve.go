@@ -10,9 +10,9 @@ import (
 	"github.com/docker/go-plugins-helpers/network"
 )
 
-// Serve answers as the network plugin "veth" and as the IPAM plugin "count", each at a
-// socket in the directory where docker looks for plugins.
-func Serve(dir string) error {
+// Serve answers as the network plugin "veth", whose networks are of the scope, and as the IPAM
+// plugin "count", each at a socket in the directory where docker looks for plugins.
+func Serve(dir, scope string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
@@ -25,7 +25,7 @@ func Serve(dir string) error {
 		return errors.Join(err, driver.Close())
 	}
 	ended := make(chan error, 2)
-	go func() { ended <- network.NewHandler(New(network.LocalScope)).Serve(driver) }()
+	go func() { ended <- network.NewHandler(New(scope)).Serve(driver) }()
 	go func() { ended <- ipam.NewHandler(NewIPAM()).Serve(addresses) }()
 	return <-ended
 }

@@ -9,7 +9,7 @@ import (
 )
 
 func main() {
-	if err := veth.Serve("/run/docker/plugins"); err != nil {
+	if err := veth.Serve("/run/docker/plugins", "local"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
