@@ -12,7 +12,7 @@ import (
 // watch tells of each revision of the records, the latest if nobody listened meanwhile.
 func (a *Agent) watch(ctx context.Context, news chan state.News) {
 	var known state.Revision
-	often := pace{burst: 10}
+	var often pace
 	for failures := 0; ctx.Err() == nil; {
 		now, err := a.Store.Await(ctx, known)
 		switch {
@@ -34,7 +34,9 @@ func (a *Agent) watch(ctx context.Context, news chan state.News) {
 		default:
 		}
 		news <- now
-		often.interval = interval(int(a.hosts.Load()))
+		if d := interval(int(a.hosts.Load())); d != often.interval {
+			often = pace{interval: d, burst: 10} // what was paid for was dearer, or cheaper
+		}
 		rest(ctx, often.wait(time.Now()))
 	}
 }
