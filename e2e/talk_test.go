@@ -48,7 +48,7 @@ func serve(ts *testscript.TestScript, neg bool, args []string) {
 			}
 			return err
 		}
-		l, err := net.Listen("tcp", args[2])
+		l, err := listenStream(args[1], args[2])
 		if err == nil {
 			stop = l
 			go answerConnections(l, args[3])
@@ -56,6 +56,13 @@ func serve(ts *testscript.TestScript, neg bool, args []string) {
 		return err
 	}))
 	ts.Defer(func() { _ = stop.Close() })
+}
+
+func listenStream(proto, address string) (net.Listener, error) {
+	if proto == "sctp" {
+		return listenSCTP(address)
+	}
+	return net.Listen(proto, address)
 }
 
 func answerPackets(conn net.PacketConn, name string) {
@@ -110,7 +117,11 @@ func converse(conn net.Conn, patience time.Duration) (string, error) {
 
 func dial(ts *testscript.TestScript, ns, proto, to string, patience time.Duration) (conn net.Conn, err error) {
 	err = in(ts, ns, func() (err error) {
-		conn, err = net.DialTimeout(proto, to, patience)
+		if proto == "sctp" {
+			conn, err = dialSCTP(to, patience)
+		} else {
+			conn, err = net.DialTimeout(proto, to, patience)
+		}
 		return err
 	})
 	return conn, err

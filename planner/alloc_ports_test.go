@@ -122,3 +122,49 @@ func TestPortsRunOut(t *testing.T) {
 		t.Errorf("an endpoint without a sandbox has port %d of which host?", chosenPorts(free)[0])
 	}
 }
+
+// TestPortsOfOtherHosts: what the store's records say of endpoints on other hosts is held there,
+// and does not stand in the way here; nor does what is held here stand in theirs.
+func TestPortsOfOtherHosts(t *testing.T) {
+	d := newDraft()
+	d.network("front", "bridge", subnet("10.1.0.0/24"))
+	here, there, late, clash := d.endpoint("here", "front", "a"), d.endpoint("there", "front", "b"), d.endpoint("late", "front", "c"), d.endpoint("clash", "front", "d")
+	for i, host := range []string{"a", "b", "b", "b"} {
+		d.Sandboxes[i].Host = host
+	}
+	for _, e := range []*spec.Endpoint{here, there, late} {
+		addPort(e, state.Port{}, 61000, 61010)
+	}
+	addPort(clash, state.Port{Host: 61003}, 61003, 61003)
+	records := state.World{}
+	for _, r := range []struct {
+		e    *spec.Endpoint
+		host string
+		port uint16
+	}{{here, "a", 61002}, {there, "b", 61003}} {
+		record := r.e.Endpoint
+		record.Host, record.IPv4 = r.host, netip.Prefix{}
+		record.Ports = []state.Port{{Protocol: "tcp", Host: r.port, Container: 80, Count: 1}}
+		records.Add(record, state.Claim{Port: state.Port{Protocol: "tcp", Host: r.port, Count: 1}, OnHost: r.host, Mark: record.Mark})
+	}
+	facts := Facts{Host: "a", Holders: []state.PortHolder{{Protocol: "tcp", Port: 61000, Who: "a program of host a"}}}
+	held := HeldFrom(records, state.World{}, nil, facts)
+	d.mustAllocate(t, held)
+	for _, want := range []struct {
+		e    *spec.Endpoint
+		port uint16
+	}{{here, 61002}, {late, 61000}, {there, 61001}, {clash, 61003}} {
+		if got := chosenPorts(want.e)[0]; got != want.port {
+			t.Errorf("%s has port %d, want %d", want.e.Mark.Address, got, want.port)
+		}
+	}
+	// Without the one who asks for it by number, it stays where it was.
+	clash.Ports, clash.PortsFrom = nil, nil
+	for _, e := range []*spec.Endpoint{here, there, late} {
+		e.Ports[0].Host = 0
+	}
+	d.mustAllocate(t, held)
+	if here, there := chosenPorts(here)[0], chosenPorts(there)[0]; here != 61002 || there != 61003 {
+		t.Errorf("ports %d here and %d there, want 61002 and 61003", here, there)
+	}
+}
