@@ -62,6 +62,7 @@ await() {
 # watch HOST PACKETS FILTER: see that many packets on a host's wire, until `seen` shows them.
 watch() {
 	printf '\n%s$ tcpdump -n -c %s -i eth0 %s &\n' "$1" "$2" "$3"
+	: >"$work/tcpdump" # what an earlier one said does not count
 	enter "$1" "exec tcpdump -n -t -l -c $2 -i eth0 $3" >"$work/packets" 2>"$work/tcpdump" &
 	watcher=$!
 	await "grep -q listening '$work/tcpdump'"
