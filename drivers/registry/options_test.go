@@ -152,7 +152,7 @@ func (c configuration) diagnose(t *testing.T) hcl.Diagnostics {
 // labels are those of blocks that have some.
 var labels = map[string]string{
 	"cnm.store": ` "consul"`, "variable": ` "x"`, "output": ` "x"`, "module": ` "x"`, "network": ` "x"`,
-	"sandbox": ` "x"`, "endpoint": ` "x"`, "host": ` "x"`,
+	"sandbox": ` "x"`, "endpoint": ` "x"`, "host": ` "x"`, "policy": ` "x"`,
 }
 
 // usual are the lines that a block needs, for the block at path.
@@ -174,17 +174,22 @@ func names() []string {
 }
 
 var usualLines = map[string][]string{
-	"variable":       {"default = 1"},
-	"cnm.pool":       {`base = "10.64.0.0/12"`, "size = 24"},
-	"output":         {"value = 1"},
-	"module":         {`source = "./mod"`},
-	"moved":          {"from = network.old", "to = network.net"},
-	"removed":        {"from = network.old"},
-	"network.subnet": {`cidr = "10.9.0.0/24"`},
-	"network.ipam":   {`driver = "default"`},
-	"network.remote": {`plugin = "p"`},
-	"sandbox.route":  {`to = "192.0.2.0/24"`, `dev = "lo"`},
-	"sandbox.rule":   {"priority = 1000", "table = 100"},
+	"policy":                         {"deny {\nfrom = [\"192.0.2.0/24\"]\nto = [network.net]\n}"},
+	"policy.allow":                   {`from = ["192.0.2.0/24"]`, "to = [network.net]", `protocol = "tcp"`},
+	"policy.deny":                    {`from = ["192.0.2.0/24"]`, "to = [network.net]", `protocol = "tcp"`},
+	"policy.lifecycle.precondition":  usualCondition,
+	"policy.lifecycle.postcondition": usualCondition,
+	"variable":                       {"default = 1"},
+	"cnm.pool":                       {`base = "10.64.0.0/12"`, "size = 24"},
+	"output":                         {"value = 1"},
+	"module":                         {`source = "./mod"`},
+	"moved":                          {"from = network.old", "to = network.net"},
+	"removed":                        {"from = network.old"},
+	"network.subnet":                 {`cidr = "10.9.0.0/24"`},
+	"network.ipam":                   {`driver = "default"`},
+	"network.remote":                 {`plugin = "p"`},
+	"sandbox.route":                  {`to = "192.0.2.0/24"`, `dev = "lo"`},
+	"sandbox.rule":                   {"priority = 1000", "table = 100"},
 	"sandbox.neighbor": {
 		`dev = "eth0"`, `ip = "10.1.0.9"`, `mac = "02:00:00:00:00:09"`,
 	},
@@ -249,7 +254,11 @@ var (
 	notRates    = []string{`""`, `"fast"`, `"-1mbit"`, `"0mbit"`, `"10mbats"`}
 	notTimes    = []string{`""`, `"long"`, `"-1ms"`, `"5 apples"`}
 	notShares   = []string{`""`, `"much"`, `"-1%"`, `"101%"`}
-	notRepeats  = map[string][]string{
+	notFlows    = map[string][]string{
+		"from": {`"text"`, `["x"]`, "[sandbox.box]", "5"}, "to": {`"text"`, `["x"]`, "[sandbox.box]", "5"},
+		"protocol": {`"ipx"`, `""`}, "ports": {`["http"]`, `["90-80"]`, "[0]", "[65536]"},
+	}
+	notRepeats = map[string][]string{
 		"for_each": {"5", `["a"]`, `"text"`, "toset([1, null])"},
 		"count":    {"-1", "1.5"},
 	}
@@ -333,12 +342,15 @@ var badValues = collect(map[string]map[string][]string{
 	},
 	"endpoint.bridge": {"vlan": {"0", "4095", "1.5", "-1"}, "trunk": {"[0]", "[4095]", "[1.5]"}},
 	"endpoint.remote": {"options": text},
+	"policy":          {},
+	"policy.allow":    notFlows,
+	"policy.deny":     notFlows,
 	"host":            {"vtep": notHosts, "mtu": {"575", "65536", "1.5"}},
 })
 
 // collect writes the options' names in full, with what stands in many blocks.
 func collect(tables map[string]map[string][]string) map[string][]string {
-	for _, block := range []string{"network", "sandbox", "endpoint", "host", "module"} {
+	for _, block := range []string{"network", "sandbox", "endpoint", "host", "module", "policy"} {
 		maps.Copy(tables[block], notRepeats)
 		if block == "host" || block == "module" {
 			continue
