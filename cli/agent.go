@@ -49,7 +49,9 @@ func runAgent(ctx context.Context, s *session) error {
 		return err
 	}
 	s.closers = append(s.closers, watcher)
-	a.Changed, a.Follow = watcher.Changes(), func(w state.World) error { return watcher.Follow(namespacesIn(w)) }
+	a.Changed, a.Follow = watcher.Changes(), func(w state.World) error {
+		return errors.Join(watcher.Follow(namespacesIn(w)), watcher.FollowIPsec(w))
+	}
 	a.Dial = kernel.NewDialer(s.kernelConfig(a.Stack, a.Store)).Dial
 	stop, err := serve(s.String("listen"), a.Metrics, a.Log)
 	if err != nil {

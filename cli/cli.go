@@ -65,7 +65,7 @@ func commands(env Env) []*ucli.Command {
 			showCommand(env), outputCommand(env), graphCommand(env), stateCommand(env), execCommand(env),
 		}},
 		{"Several hosts", []*ucli.Command{
-			syncCommand(env), agentCommand(env), networkCommand(env), endpointCommand(env), sandboxCommand(env), hostCommand(env),
+			syncCommand(env), agentCommand(env), networkCommand(env), endpointCommand(env), sandboxCommand(env), hostCommand(env), keyCommand(env),
 		}},
 		{"Other commands", []*ucli.Command{
 			storeCommand(env), forceUnlockCommand(env), consoleCommand(env), benchCommand(env), completionCommand(env), versionCommand(env), helpCommand(env),

@@ -3,14 +3,9 @@ package cli
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/cnmctl/cnmctl/state"
 )
-
-// secretsWithin is how long Consul may take to say the secrets. Without them the kernel
-// is read all the same, and what is there goes on.
-const secretsWithin = 2 * time.Second
 
 var errLocalSecrets = errors.New("the records are in a file of this host, which keeps no keys; encrypted networks need the store \"consul\"")
 
@@ -21,8 +16,6 @@ func secretsOf(store state.RecordStore) func(context.Context) (map[uint32]state.
 		if !ok {
 			return nil, errLocalSecrets
 		}
-		ctx, cancel := context.WithTimeout(ctx, secretsWithin)
-		defer cancel()
 		return keeper.Secrets(ctx)
 	}
 }

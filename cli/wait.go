@@ -17,8 +17,13 @@ import (
 func waitFlags() []ucli.Flag {
 	return []ucli.Flag{
 		toggle("wait", "wait until all other hosts have converged too, by their agents or 'cnmctl sync'"),
-		&ucli.DurationFlag{Name: "wait-timeout", Value: 2 * time.Minute, Usage: "`DURATION` to wait at most with -wait (default 2m)"},
+		waitTimeoutFlag("to wait at most with -wait (default 2m)"),
 	}
+}
+
+// waitTimeoutFlag says how long other hosts may take.
+func waitTimeoutFlag(usage string) ucli.Flag {
+	return &ucli.DurationFlag{Name: "wait-timeout", Value: 2 * time.Minute, Usage: "`DURATION` " + usage}
 }
 
 // wait is a wait for other hosts.
@@ -38,6 +43,13 @@ func (f *flow) awaitHosts(ctx context.Context) error {
 	if !f.s.Bool("wait") || !shared {
 		return nil
 	}
+	return f.await(ctx, cluster, func(goal *agent.Goal, said []state.Status) []string {
+		return slices.DeleteFunc(goal.Hosts(said), func(host string) bool { return host == f.host })
+	})
+}
+
+// await waits until hosts have converged to the present records.
+func (f *flow) await(ctx context.Context, cluster state.Cluster, which func(*agent.Goal, []state.Status) []string) error {
 	ctx, cancel := context.WithTimeout(ctx, f.s.Duration("wait-timeout"))
 	defer cancel()
 	w := &wait{s: f.s, cluster: cluster, begun: time.Now(), told: map[string]string{}}
@@ -46,11 +58,7 @@ func (f *flow) awaitHosts(ctx context.Context) error {
 		return err
 	}
 	said, next, err := cluster.Statuses(ctx, 0)
-	for _, host := range w.goal.Hosts(said) {
-		if host != f.host {
-			w.hosts = append(w.hosts, host)
-		}
-	}
+	w.hosts = which(w.goal, said)
 	for err == nil && w.hear(said) {
 		said, next, err = cluster.Statuses(ctx, max(next, 1))
 	}

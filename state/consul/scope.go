@@ -25,7 +25,7 @@ func scopeOf(host string, attached []string, global func(network string) (is, kn
 	}
 	for _, key := range attached {
 		_, of, _ := strings.Cut(strings.TrimPrefix(key, attachedDir), "/") // <network>/<endpoint>
-		network, _, _ := strings.Cut(of, "/")
+		network := networkIn(key)
 		s = append(s, networkDir+network)
 		switch is, known := global(network); {
 		case !known:
@@ -37,6 +37,12 @@ func scopeOf(host string, attached []string, global func(network string) (is, kn
 	}
 	slices.Sort(s)
 	return slices.Compact(s)
+}
+
+// networkIn is the network in a key attached/<host>/<network>/<endpoint>.
+func networkIn(key string) string {
+	parts := strings.SplitN(key, "/", 4)
+	return append(parts, "", "")[2]
 }
 
 // touched is what of the scope has changed with a key or directory: all of the directory
@@ -60,14 +66,14 @@ func covers(dir, key string) bool {
 
 // Concerned tells of each host whether a change of the keys concerns it.
 func (s *Store) Concerned(w state.World, global func(driver string) bool, keys []string) func(host string) bool {
-	spans, attached, several, encrypted := map[string]bool{}, map[string][]string{}, false, false
+	spans, encrypted, attached, several := map[string]bool{}, map[string]bool{}, map[string][]string{}, false
 	for _, o := range w {
 		switch o := o.(type) {
 		case state.HostRecord:
 			several = true
 		case state.Network:
 			spans[name("network", o.Mark.Address)] = global(o.Driver)
-			encrypted = encrypted || o.Encrypted()
+			encrypted[name("network", o.Mark.Address)] = o.Encrypted()
 		case state.Endpoint:
 			if key := strings.TrimPrefix(s.keys.attached(o), s.keys.root); key != "" {
 				attached[o.Host] = append(attached[o.Host], key)
@@ -77,8 +83,9 @@ func (s *Store) Concerned(w state.World, global func(driver string) bool, keys [
 	return func(host string) bool {
 		sc := whole
 		if several {
-			sc = scopeOf(host, slices.Concat(attached[host], attached[""]), func(network string) (bool, bool) { return spans[network], true })
-			if encrypted {
+			keys := slices.Concat(attached[host], attached[""])
+			sc = scopeOf(host, keys, func(network string) (bool, bool) { return spans[network], true })
+			if slices.ContainsFunc(keys, func(key string) bool { return encrypted[networkIn(key)] }) {
 				sc = append(sc, keyringKey)
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/cnmctl/cnmctl/state"
 	"golang.org/x/sys/unix"
@@ -97,6 +98,10 @@ func (k *Kernel) readIPsec(ctx context.Context, w state.World) error {
 	return nil
 }
 
+// secretsWithin is how long the store may take to tell the secrets to one who only reads:
+// without them the kernel is read all the same.
+const secretsWithin = 2 * time.Second
+
 // unknownGenerations is how many generations a state may be of when the store cannot be
 // asked which there are.
 const unknownGenerations = 1000
@@ -107,6 +112,8 @@ func (k *Kernel) addStates(ctx context.Context, w state.World, states []liveStat
 	if len(states) == 0 {
 		return
 	}
+	ctx, cancel := context.WithTimeout(ctx, secretsWithin)
+	defer cancel()
 	secrets, err := k.secrets(ctx)
 	if err != nil {
 		secrets = make(map[uint32]state.Secret, unknownGenerations)

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"syscall"
 
+	"github.com/cnmctl/cnmctl/state"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
@@ -24,6 +25,8 @@ type Watcher struct {
 
 	mu       sync.Mutex
 	followed map[int32]bool
+	// secured: it hears of IPsec.
+	secured bool
 }
 
 // Watch begins to listen, in the network namespace of the calling thread.
@@ -43,15 +46,35 @@ func Watch(cfg Config) (*Watcher, error) {
 		}},
 		{unix.NETLINK_NETFILTER, []int{unix.NFNLGRP_NFTABLES}},
 	} {
-		f, err := listen(s.protocol, s.groups)
-		if err != nil {
+		if err := w.hear(s.protocol, s.groups); err != nil {
 			_ = w.Close() // the first error counts
-			return nil, fmt.Errorf("listening for changes in the kernel: %w", err)
+			return nil, err
 		}
-		w.sockets = append(w.sockets, f)
-		go w.receive(f, s.protocol)
 	}
 	return w, nil
+}
+
+// hear tells of what happens to the groups.
+func (w *Watcher) hear(protocol int, groups []int) error {
+	f, err := listen(protocol, groups)
+	if err != nil {
+		return fmt.Errorf("listening for changes in the kernel: %w", err)
+	}
+	w.sockets = append(w.sockets, f)
+	go w.receive(f, protocol)
+	return nil
+}
+
+// FollowIPsec listens to IPsec from the first world on that has some: to listen makes the
+// kernel load a module.
+func (w *Watcher) FollowIPsec(world state.World) error {
+	if w.secured || !likeIPsec([]state.World{world}) {
+		return nil
+	}
+	const states, policies = 3, 4 // XFRMNLGRP_SA, XFRMNLGRP_POLICY of linux/xfrm.h
+	err := w.hear(unix.NETLINK_XFRM, []int{states, policies})
+	w.secured = err == nil
+	return err
 }
 
 // Changes has something when anything has changed since it was last received from.

@@ -201,7 +201,7 @@ func (s *Server) Log() string {
 
 // Ready waits until there is a leader, and the server knows it.
 func (s *Server) Ready() error {
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(3 * time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		leader, err := s.leader()
 		if err == nil && strings.Contains(leader, ":8300") {
 			return nil
@@ -212,7 +212,7 @@ func (s *Server) Ready() error {
 		default:
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("starting Consul: it has no leader after 30 s: %w\n%s", err, s.Log())
+			return fmt.Errorf("starting Consul: it has no leader after three minutes: %w\n%s", err, s.Log())
 		}
 	}
 }
