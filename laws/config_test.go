@@ -14,6 +14,8 @@ type config struct {
 	Networks  []network
 	Sandboxes []sandbox
 	Endpoints []endpoint
+	// Policies are the bodies of policy blocks.
+	Policies []string
 }
 
 type network struct {
@@ -57,6 +59,9 @@ func (c config) String() string {
 		block(fmt.Sprintf("endpoint %q", e.Name), append(body, e.Body...)...)
 		block(fmt.Sprintf("output %q", e.Name), "value = endpoint."+e.Name)
 	}
+	for i, body := range c.Policies {
+		block(fmt.Sprintf("policy \"p%d\"", i), body)
+	}
 	return b.String()
 }
 
@@ -71,6 +76,7 @@ func configs() *rapid.Generator[config] {
 		for i := range rapid.IntRange(0, 3).Draw(t, "bridges") {
 			c.addBridge(t, i)
 		}
+		c.addPolicies(t)
 		if len(c.Sandboxes) >= 2 {
 			for i := range rapid.IntRange(0, 2).Draw(t, "wires") {
 				c.addWire(t, i)
@@ -184,6 +190,33 @@ func (c *config) addBridge(t *rapid.T, i int) {
 	}
 	if maybe(t, "published") {
 		c.Endpoints = append(c.Endpoints, endpoint{Name: n.Name + "-free", Network: n.Name})
+	}
+}
+
+// addPolicies adds policies about the bridge networks and their endpoints. What is allowed
+// is allowed to everybody: between some networks nothing can be.
+func (c *config) addPolicies(t *rapid.T) {
+	outside := []string{`"192.0.2.0/24"`, `"2001:db8::/32"`} // in each list, so that a family is in both
+	peers := slices.Clone(outside)
+	for _, n := range c.Networks {
+		peers = append(peers, "network."+n.Name)
+	}
+	for _, e := range c.Endpoints {
+		peers = append(peers, "endpoint."+e.Name)
+	}
+	services := []string{"", "protocol = \"icmp\"", "protocol = \"tcp\"\n    ports = [80, \"8000-8009\"]", "protocol = \"udp\""}
+	for range rapid.IntRange(0, 2).Draw(t, "policies") {
+		word, from := "deny", peers
+		if maybe(t, "allow") {
+			word, from = "allow", append(slices.Clone(outside), `"0.0.0.0/0"`, `"10.1.0.64/26"`, `"::/0"`)
+		}
+		some := func(all []string) string {
+			return strings.Join(append(rapid.SliceOfNDistinct(rapid.SampledFrom(all[2:len(all):len(all)]), 0, min(2, len(all)-2), rapid.ID[string]).Draw(t, "peers"), outside...), ", ")
+		}
+		if len(peers) == len(outside) {
+			return
+		}
+		c.Policies = append(c.Policies, fmt.Sprintf("%s {\n    from = [%s]\n    to = [%s]\n    %s\n  }", word, some(from), some(peers), rapid.SampledFrom(services).Draw(t, "service")))
 	}
 }
 

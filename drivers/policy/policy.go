@@ -96,15 +96,16 @@ type Place struct {
 	Sends bool
 }
 
-// linkLocal are the addresses that everybody has on a link (RFC 4291, section 2.5.6).
-var linkLocal = netip.MustParsePrefix("fe80::/10")
-
-// router is the link-local address of bridges of ours.
-var router = netip.MustParsePrefix("fe80::1/128")
+// links are the addresses that mean something on one link alone (RFC 3927; RFC 4291, section
+// 2.5.6), but for that of our bridges, which is the router's.
+var links = []struct{ all, local spans }{
+	{all[:1], spansOf(netip.MustParsePrefix("169.254.0.0/16"))},
+	{all[1:], spansOf(netip.MustParsePrefix("fe80::/10")).without(spansOf(netip.MustParsePrefix("fe80::1/128")))},
+}
 
 // At is what is said of flows to somebody, and from it if those are judged there. An
-// endpoint that is judged in IPv6 cannot be reached by its link-local address either, which
-// no policy knows.
+// endpoint that is judged in a family cannot be reached by its link-local addresses of it
+// either, which no policy knows.
 func (j Judgement) At(p Place) Judgement {
 	own, others := spansOf(p.Addresses...), all
 	for _, a := range p.Exempt {
@@ -112,14 +113,15 @@ func (j Judgement) At(p Place) Judgement {
 			others = others.without(spansOf(netip.PrefixFrom(a, a.BitLen())))
 		}
 	}
-	out := j.within(others, own)
-	six := out.within(all[1:], all)
+	in := j.within(others, own)
+	out := in
 	if p.Sends {
-		out = out.And(j.within(own, all))
+		out = in.And(j.within(own, all))
 	}
-	if len(six.shut)+len(six.denied)+len(six.closed) > 0 {
-		neighbors := spansOf(linkLocal).without(spansOf(router))
-		out.shut = append(out.shut, flows{src: neighbors, dst: append(own.and(all[1:]), neighbors...).joined()})
+	for _, l := range links {
+		if of := in.within(l.all, all); len(of.shut)+len(of.denied)+len(of.closed) > 0 {
+			out.shut = append(out.shut, flows{src: l.local, dst: append(own.and(l.all), l.local...).joined()})
+		}
 	}
 	return out
 }
