@@ -56,7 +56,8 @@ func applyRuleset(nsfd int, op state.Op) error {
 		return fmt.Errorf("opening a netfilter socket: %w", err)
 	}
 	defer c.close()
-	if err := c.checkOurs(r); err != nil {
+	there, err := c.checkOurs(r)
+	if err != nil {
 		return err
 	}
 	switch old, known := oldTable(op); {
@@ -64,8 +65,10 @@ func applyRuleset(nsfd int, op state.Op) error {
 		err = c.deleteTable(r.Table)
 	case known:
 		err = c.changeTable(old, r)
-	default:
+	case there:
 		err = c.replaceTable(r)
+	default:
+		err = c.addTable(r)
 	}
 	if err != nil {
 		return err
@@ -73,19 +76,20 @@ func applyRuleset(nsfd int, op state.Op) error {
 	return forgetFlows(op)
 }
 
-// checkOurs refuses to touch a table that has appeared under our name since the plan.
-func (c *filterConn) checkOurs(r state.Ruleset) error {
+// checkOurs refuses to touch a table that has appeared under our name since the plan, and
+// reports whether there is one.
+func (c *filterConn) checkOurs(r state.Ruleset) (there bool, err error) {
 	live, err := c.tableHead(r.Table)
 	if errors.Is(err, unix.ENOENT) {
-		return nil
+		return false, nil
 	}
 	if err != nil {
-		return err
+		return false, err
 	}
 	if live.owner != r.Mark.Stack {
-		return fmt.Errorf("there is %s of that name: %w", foreignTable(live.owner), unix.EEXIST)
+		return true, fmt.Errorf("there is %s of that name: %w", foreignTable(live.owner), unix.EEXIST)
 	}
-	return nil
+	return true, nil
 }
 
 func (c *filterConn) deleteTable(name string) error {
@@ -108,6 +112,17 @@ func (c *filterConn) replaceTable(r state.Ruleset) error {
 	b.begin("deleting the old table", unix.NFT_MSG_DELTABLE, 0)
 	b.text(unix.NFTA_TABLE_NAME, r.Table)
 	b.end()
+	return c.fillTable(b, r)
+}
+
+// addTable makes the table where there is none. To delete one first, if only an empty one,
+// takes the kernel a grace period, which in a thousand sandboxes is half a minute.
+func (c *filterConn) addTable(r state.Ruleset) error {
+	return c.fillTable(newTransaction(r.Table), r)
+}
+
+// fillTable adds the table and all that is in it to a transaction, and commits that.
+func (c *filterConn) fillTable(b *transaction, r state.Ruleset) error {
 	b.addTable(state.StackMark(r.Mark.Stack))
 	for _, ch := range r.Chains {
 		if err := b.addChain(ch); err != nil {
