@@ -66,12 +66,12 @@ func foreignSpace(owner state.Owner) string {
 	return "a network namespace that cnmctl did not make"
 }
 
-// readStub tells what a file is that no namespace is mounted on. One with our mark was
+// readUnmounted tells what a file is that no namespace is mounted on. One with our mark was
 // being made or deleted when its run was cut short; it is ours, without a namespace in it.
-func (k *Kernel) readStub(name string, fd int) (_ *reading, foreign string, err error) {
+func (k *Kernel) readUnmounted(name string, fd int) (_ *reading, foreign string, err error) {
 	owner, marked := markOf(fd)
 	if marked && owner.Stack == k.stack {
-		r := &reading{place: state.Netns(name), nsid: noNsid, stub: true}
+		r := &reading{place: state.Netns(name), nsid: noNsid, unmounted: true}
 		r.on.space = owner
 		r.objects = append(r.objects, state.Namespace{Name: name, Mark: state.Owner{Stack: k.stack}})
 		return r, "", nil
@@ -167,7 +167,7 @@ func (k *Kernel) nameNamespace(c *conn, n state.Namespace) (uint64, error) {
 	}
 	defer unix.Close(fd)
 	path := filepath.Join(k.netnsDir, n.Name)
-	if err := k.makeStub(path, n.Mark); err != nil {
+	if err := k.makeMountpoint(path, n.Mark); err != nil {
 		return 0, err
 	}
 	if err := unix.Mount(threadNetns, path, "", unix.MS_BIND, ""); err != nil {
@@ -176,9 +176,9 @@ func (k *Kernel) nameNamespace(c *conn, n state.Namespace) (uint64, error) {
 	return inode(fd), nil
 }
 
-// makeStub makes the empty file that a namespace is mounted on. It gets its name only
+// makeMountpoint makes the empty file that a namespace is mounted on. It gets its name only
 // when it bears the mark: an empty file without one is anybody's and would stay forever.
-func (k *Kernel) makeStub(path string, mark state.Owner) error {
+func (k *Kernel) makeMountpoint(path string, mark state.Owner) error {
 	fd, err := unix.Open(k.netnsDir, unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return &os.PathError{Op: "open", Path: k.netnsDir, Err: err}

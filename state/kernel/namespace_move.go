@@ -76,7 +76,7 @@ func (k *Kernel) mounted(path string) (uint64, error) {
 
 // mountOn mounts a namespace on a second name.
 func (k *Kernel) mountOn(from, to string, mark state.Owner) error {
-	if err := k.makeStub(to, mark); err != nil && !isAny(err, unix.EEXIST) {
+	if err := k.makeMountpoint(to, mark); err != nil && !isAny(err, unix.EEXIST) {
 		return err // one that is there is ours, see mounted
 	}
 	if err := unix.Mount(from, to, "", unix.MS_BIND, ""); err != nil {
@@ -101,9 +101,9 @@ func (k *Kernel) aliases(spaces []*reading, world state.World) []*reading {
 	kept := spaces[:0]
 	for _, r := range spaces {
 		other := first[r.ino]
-		if other == nil || r.stub || r.on.lent {
+		if other == nil || r.unmounted || r.on.lent {
 			kept = append(kept, r)
-			if !r.stub && !r.on.lent {
+			if !r.unmounted && !r.on.lent {
 				first[r.ino] = r
 			}
 			continue

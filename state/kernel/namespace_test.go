@@ -94,21 +94,21 @@ func TestNamespaceOfAnotherStack(t *testing.T) {
 
 // A run that is killed between making the file and mounting the namespace on it leaves a
 // file with our mark: the next run completes it, or removes it.
-func TestNamespaceStub(t *testing.T) {
+func TestUnmountedNamespace(t *testing.T) {
 	b := newBench(t)
 	first := space("first")
 	b.apply(create(first)...)
 	for _, name := range []string{"a", "c"} {
-		if err := b.k.makeStub("/run/netns/"+name, space(name).Mark); err != nil {
+		if err := b.k.makeMountpoint("/run/netns/"+name, space(name).Mark); err != nil {
 			t.Fatal(err)
 		}
 	}
 	live := b.live()
-	stub, ok := live[state.NamespaceKey("a")].(state.Namespace)
-	if !ok || state.Compare(space("a"), stub).Same() {
-		t.Fatalf("a stub shows as %+v", live[state.NamespaceKey("a")])
+	left, ok := live[state.NamespaceKey("a")].(state.Namespace)
+	if !ok || state.Compare(space("a"), left).Same() {
+		t.Fatalf("one that is not mounted shows as %+v", live[state.NamespaceKey("a")])
 	}
-	b.apply(update(stub, space("a")))
+	b.apply(update(left, space("a")))
 	b.same(space("a"))
 	b.apply(remove(live[state.NamespaceKey("c")])...)
 	b.gone(space("c"))

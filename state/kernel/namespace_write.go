@@ -75,7 +75,7 @@ func (r *run) updateNamespaces(ops []int) error {
 		}
 		open, err := r.at(state.Netns(n.Name))
 		if errors.Is(err, errNotNetns) {
-			if err := r.replaceStub(i, n); err != nil {
+			if err := r.replaceUnmounted(i, n); err != nil {
 				return err
 			}
 			continue
@@ -91,8 +91,8 @@ func (r *run) updateNamespaces(ops []int) error {
 	return nil
 }
 
-// replaceStub makes a namespace where only the file for it was left.
-func (r *run) replaceStub(i int, n state.Namespace) error {
+// replaceUnmounted makes a namespace where only the file for it was left.
+func (r *run) replaceUnmounted(i int, n state.Namespace) error {
 	if err := r.dropNamespace(n.Name); err != nil {
 		r.report(i, err)
 		return nil

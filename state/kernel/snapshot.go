@@ -52,14 +52,14 @@ type Live struct {
 
 // reading is one namespace as it was read.
 type reading struct {
-	place   state.Place
-	on      held
-	objects []state.Object
-	foreign []state.Object // names in a place of somebody else's that are taken
-	nsid    int32          // of the namespace as the host counts; -1: none
-	conn    *conn
-	ino     uint64
-	stub    bool // only the file for it is there
+	place     state.Place
+	on        held
+	objects   []state.Object
+	foreign   []state.Object // names in a place of somebody else's that are taken
+	nsid      int32          // of the namespace as the host counts; -1: none
+	conn      *conn
+	ino       uint64
+	unmounted bool // only the file for it is there
 }
 
 // Snapshot reads the live kernel. An error means that nothing is known; there are no
@@ -176,7 +176,7 @@ func (k *Kernel) gather(ctx context.Context, live *Live, host *reading, spaces [
 			live.World.Add(o)
 		}
 		live.World.Add(r.objects...)
-		if r.stub {
+		if r.unmounted {
 			continue
 		}
 		if open := k.places[r.place]; open != nil {
@@ -295,7 +295,7 @@ func (k *Kernel) readNamespace(ctx context.Context, name string, host *conn) (_ 
 	}
 	defer unix.Close(fd)
 	if !isNetns(fd) {
-		return k.readStub(name, fd)
+		return k.readUnmounted(name, fd)
 	}
 	if err := enter(fd); errors.Is(err, unix.EPERM) {
 		return nil, "a network namespace that cnmctl may not enter", nil
