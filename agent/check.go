@@ -81,10 +81,13 @@ func (a *Agent) checkServices(ctx context.Context, w state.World) {
 	}
 }
 
+// shortestInterval holds for records that were written by hand, too.
+const shortestInterval = time.Second
+
 // keepChecking makes a check at each interval, and tells of what is new; now and then also
 // of what is not, in case the store has forgotten it. Checks do not go in step.
 func (a *Agent) keepChecking(ctx context.Context, c check) {
-	interval := c.endpoint.Service.Interval
+	interval := max(c.endpoint.Service.Interval, shortestInterval)
 	var told state.Verdict
 	var when time.Time
 	rest(ctx, rand.N(min(interval, time.Second)))

@@ -63,7 +63,7 @@ func keepOutputs(want, saved state.World) {
 // savedOutputs are the outputs among a store's records, in order of name.
 func savedOutputs(records state.World) ([]*spec.Output, error) {
 	var all []*spec.Output
-	for _, k := range only(records, state.KindOutput) {
+	for _, k := range records.KeysOf(state.KindOutput) {
 		o, err := spec.SavedOutput(records[k].(state.Output))
 		if err != nil {
 			return nil, err
@@ -71,17 +71,6 @@ func savedOutputs(records state.World) ([]*spec.Output, error) {
 		all = append(all, o)
 	}
 	return all, nil
-}
-
-// only lists the keys of one kind, in order.
-func only(w state.World, kind state.Kind) []state.Key {
-	some := state.World{}
-	for k, o := range w {
-		if k.Kind == kind {
-			some[k] = o
-		}
-	}
-	return some.Keys()
 }
 
 // outputs prints outputs as name = value.
