@@ -53,6 +53,8 @@ type Agent struct {
 	said    time.Time
 	// restored is how a store that had lost its records gets them back.
 	restored restoration
+	// doubts are for the watch: Consul may not be the one that it was.
+	doubts chan error
 	// hosts is how many the stack has, as far as is known.
 	hosts atomic.Int64
 	// checks are those of services that are being made.
@@ -76,7 +78,7 @@ const calm = 50 * time.Millisecond
 func (a *Agent) Run(ctx context.Context) error {
 	a.follower = a.Host.Follow(a.Store)
 	news := make(chan state.News, 1)
-	a.reports = make(chan report, 1)
+	a.reports, a.doubts = make(chan report, 1), make(chan error, 1)
 	a.others.Go(func() { a.watch(ctx, news) })
 	a.others.Go(func() { a.attend(ctx) })
 	a.others.Go(func() { a.tell(ctx) })
@@ -194,6 +196,7 @@ func (a *Agent) pass(ctx context.Context, cause string) error {
 		a.checkServices(ctx, a.records.World)
 	}
 	a.report(err, true)
+	a.reclaim(ctx, err)
 	return err
 }
 
@@ -250,7 +253,6 @@ func (a *Agent) converge(ctx context.Context) (drift int, err error) {
 	p, err := a.Look(ctx, a.records, m, a.past)
 	a.restored.note(err)
 	if err != nil {
-		a.reclaim(ctx, err)
 		return 0, err
 	}
 	a.step("read the kernel and plan", began)

@@ -55,24 +55,3 @@ func (a *Agent) isRestored(ctx context.Context, r Records) (bool, error) {
 	latest, err := a.Store.Latest(ctx)
 	return err == nil && a.restored.whole(r, latest, time.Now()), err
 }
-
-// reclaim puts back into a store that has lost its data the numbers of the tunnels that
-// this host's kernel has, so that nobody else is given them. It is no harm if they are
-// there, and nothing is made of them but by an apply of the stack.
-func (a *Agent) reclaim(ctx context.Context, failure error) {
-	var lost *LostError
-	if !errors.As(failure, &lost) || len(lost.Tunnels) == 0 {
-		return
-	}
-	unlock, err := a.Store.Lock(ctx, a.Info)
-	if err == nil {
-		var ops []state.Op
-		for _, c := range lost.Tunnels {
-			ops = append(ops, state.Op{Action: state.Create, Key: c.Key(), After: c})
-		}
-		err = errors.Join(a.Store.Apply(ctx, ops, func(int, error) {}), unlock())
-	}
-	if err != nil && ctx.Err() == nil {
-		a.Log.Error("claiming the VNIs of this host's tunnels again", "error", err)
-	}
-}

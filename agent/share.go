@@ -62,8 +62,8 @@ func (h Host) Share(r Records, live state.World) (state.World, error) {
 // is not the one that the share was made from, or has lost its data.
 type LostError struct {
 	Stack string
-	// Tunnels are the VNIs that the host's share has, as claims of their networks.
-	Tunnels []state.Claim
+	// Held is what the host's share has that others may not be given.
+	Held []state.Claim
 }
 
 func (e *LostError) Error() string {
@@ -78,22 +78,12 @@ func (h Host) checkLost(r Records, live state.World) error {
 	if r.Reported || r.Alive {
 		return nil
 	}
-	lost := &LostError{Stack: h.Stack}
-	found := false
-	for _, k := range live.Keys() {
-		o := live[k]
-		if o.Owner().Stack != h.Stack {
-			continue
-		}
-		found = true
-		if l, is := o.(state.Link); is && l.Type == state.VXLAN {
-			lost.Tunnels = append(lost.Tunnels, state.Claim{VNI: l.Tunnel.VNI, Mark: l.Mark})
+	for _, o := range live {
+		if o.Owner().Stack == h.Stack {
+			return &LostError{Stack: h.Stack, Held: holds(live)}
 		}
 	}
-	if !found {
-		return nil
-	}
-	return lost
+	return nil
 }
 
 // holdsBlocks reports that there is more of the stack than its hosts, which an agent

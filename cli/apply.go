@@ -62,14 +62,11 @@ func apply(ctx context.Context, s *session, destroy bool) error {
 	if err := f.begin(ctx); err != nil {
 		return err
 	}
-	ctx, unlock, err := f.lock(ctx, s.Command.Name)
+	ctx, unlock, err := f.prepare(ctx, f.makePlan)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	if err := f.makePlan(ctx); err != nil {
-		return err
-	}
 	f.showPlan()
 	if !f.plan.Empty() && !s.Bool("auto-approve") {
 		q := askApply

@@ -54,11 +54,16 @@ func applySaved(ctx context.Context, s *session, file string) error {
 	if err := f.open(); err != nil {
 		return err
 	}
-	ctx, unlock, err := f.lock(ctx, s.Command.Name)
+	ctx, unlock, err := f.prepare(ctx, func(ctx context.Context) error { return f.confirm(ctx, saved) })
 	if err != nil {
 		return err
 	}
 	defer unlock()
+	return f.execute(ctx)
+}
+
+// confirm reads what there is, and checks that it is what the plan was made from.
+func (f *flow) confirm(ctx context.Context, saved planner.Saved) error {
 	if err := f.look(ctx); err != nil {
 		return err
 	}
@@ -73,10 +78,7 @@ func applySaved(ctx context.Context, s *session, file string) error {
 	if err := planner.CheckStale(saved.Plan, f.before); err != nil {
 		return err
 	}
-	if err := planner.CheckIdentities(saved.Identities, f.live.Identities); err != nil {
-		return err
-	}
-	return f.execute(ctx)
+	return planner.CheckIdentities(saved.Identities, f.live.Identities)
 }
 
 // spacesOf are the namespaces of others that the plan goes into.

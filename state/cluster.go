@@ -53,6 +53,11 @@ type Cluster interface {
 	Attend(ctx context.Context, info LockInfo, host string, begun func()) error
 	// Attended lists the hosts whose agents are alive.
 	Attended(context.Context) ([]string, error)
+	// Settled reports of a store that is new, or has lost its data, that the hosts had the time
+	// to put back what they hold. Under the lock, it stays so for as long as the lock does.
+	Settled(context.Context) (bool, error)
+	// Settle waits until the store is settled. Before it begins to wait, it tells for how long at least.
+	Settle(ctx context.Context, waiting func(time.Duration)) error
 	// Judge says in the catalog how an endpoint's service is.
 	Judge(context.Context, Endpoint, Verdict) error
 }

@@ -46,12 +46,15 @@ const portDir = claimDir + "port/"
 // anyHost stands for the host of sandboxes that have none.
 const anyHost = "-"
 
+// settledKey says of the whole path that hosts had time to put back what they hold.
+const settledKey = "settled"
+
 // layout knows where things are: everything of the stack is below root, but for its VNIs,
-// which are below vnis with those of all others, and for its secrets. All end in a slash.
-type layout struct{ root, vnis, secrets string }
+// which are below vnis with those of all others, and for its secrets. These end in a slash.
+type layout struct{ root, vnis, secrets, settled string }
 
 func newLayout(path, stack string) layout {
-	return layout{path + "/" + component(stack) + "/", path + "/" + vniDir, path + "/" + secretDir + component(stack) + "/"}
+	return layout{path + "/" + component(stack) + "/", path + "/" + vniDir, path + "/" + secretDir + component(stack) + "/", path + "/" + settledKey}
 }
 
 func (l layout) revision() string { return l.root + revisionKey }

@@ -1,0 +1,106 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/cnmctl/cnmctl/state"
+)
+
+// holds are the claims that a kernel bears witness to: the VNIs of tunnels, and the addresses
+// of bridges and of the endpoints at their ports.
+func holds(live state.World) (claims []state.Claim) {
+	on := map[state.Key][]state.IPAddress{}
+	for _, k := range live.KeysOf(state.KindAddress) {
+		if a, is := live[k].(state.IPAddress); is && !a.Prefix.Addr().IsLinkLocalUnicast() && !a.LinkScope {
+			link := state.LinkKey(a.Place, a.Link)
+			on[link] = append(on[link], a)
+		}
+	}
+	claim := func(network state.Address, l state.Link) {
+		for _, a := range on[l.Key()] {
+			claims = append(claims, state.Claim{Network: network, IP: a.Prefix.Addr(), Mark: l.Mark})
+		}
+	}
+	for _, k := range live.KeysOf(state.KindLink) {
+		l, is := live[k].(state.Link)
+		if !is || l.Mark.Address == "" {
+			continue
+		}
+		bridge, port := live[state.LinkKey(l.Place, l.Master)].(state.Link)
+		switch {
+		case l.Type == state.VXLAN:
+			claims = append(claims, state.Claim{VNI: l.Tunnel.VNI, Mark: l.Mark})
+		case l.Type == state.Bridge:
+			claim(l.Mark.Address, l)
+		case l.Type == state.Veth && port && bridge.Mark.Address != "":
+			if end, is := live[state.LinkKey(l.Peer.Place, l.Peer.Name)].(state.Link); is && end.Mark == l.Mark {
+				claim(bridge.Mark.Address, end)
+			}
+		}
+	}
+	return claims
+}
+
+// reclaimWithin is how long an agent tries to put back what its host holds; then it makes
+// another pass first.
+const reclaimWithin = 5 * time.Second
+
+// reclaim puts back into a store that has lost its data what this host holds, so that it is
+// given to nobody else. It is no harm if it is there, and nothing is made of it but by an
+// apply of the stack.
+func (a *Agent) reclaim(ctx context.Context, failure error) {
+	var lost *LostError
+	if !errors.As(failure, &lost) || len(lost.Held) == 0 {
+		return
+	}
+	trying, cancel := context.WithTimeout(ctx, reclaimWithin)
+	defer cancel()
+	for {
+		err := a.putBack(trying, lost.Held)
+		var locked *state.LockedError
+		if errors.As(err, &locked) && trying.Err() == nil { // other hosts put back theirs
+			rest(trying, 20*time.Millisecond+rand.N(200*time.Millisecond))
+			continue
+		}
+		if err != nil && ctx.Err() == nil {
+			a.Log.Error("putting back what this host holds", "error", err)
+		}
+		return
+	}
+}
+
+// putBack claims what is not claimed yet. What is another's by now is told of.
+func (a *Agent) putBack(ctx context.Context, claims []state.Claim) error {
+	there, err := a.Store.Snapshot(ctx)
+	if err != nil {
+		return err
+	}
+	var ops []state.Op
+	for _, c := range claims {
+		switch holder := there[c.Key()]; {
+		case holder == nil:
+			ops = append(ops, state.Op{Action: state.Create, Key: c.Key(), After: c})
+		case holder.Owner() != c.Mark:
+			what := string(holder.Owner().Address)
+			if other, is := holder.(state.Foreign); is {
+				what = other.What
+			}
+			a.Log.Error("this host holds what another has claimed", "claim", c.String(), "of", c.Mark.Address, "holder", what)
+		}
+	}
+	if len(ops) == 0 {
+		return nil
+	}
+	unlock, err := a.Store.Lock(ctx, a.Info)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(a.Store.Apply(ctx, ops, func(int, error) {}), unlock()); err != nil {
+		return err
+	}
+	a.Log.Info("put back what this host holds", "claims", len(ops))
+	return nil
+}
