@@ -23,6 +23,8 @@ type Options struct {
 	Replace []state.Address
 	// Destroy: that things are not wanted is what was asked for, so it is not explained.
 	Destroy bool
+	// back: what is wanted is what once was read, see Restore.
+	back bool
 }
 
 // OptionsFrom takes from a topology what Diff has to know of it.

@@ -6,7 +6,7 @@ import (
 	"github.com/cnmctl/cnmctl/state"
 )
 
-// All that is known about order is in this file:
+// All that is known about order is in this file, and in guards.go what is of rules:
 //
 //   - create and update after what the object needs, delete before what it needs (but a
 //     bridge before ports that go with their sandboxes);
@@ -50,11 +50,8 @@ func (g *graph) needs(n *node) {
 	}
 	if n.setting() >= 0 && n.want != nil {
 		for _, k := range n.want.Needs() {
-			if k.Kind == state.KindRuleset {
-				g.awaited[k] = true
-			}
 			if x := g.d.nodes[k]; x != nil && !together(n, x) {
-				g.edge(x.setting(), n.setting())
+				g.edge(x.standing(), n.setting())
 			}
 		}
 	}
@@ -243,36 +240,6 @@ func (g *graph) ownMade(own *block) int32 {
 		g.edge(v, g.gate(allMade))
 	}
 	return v
-}
-
-// rulesets has links go under the rules that they came under: a ruleset goes after the
-// links of its place, and, unless something new waits for the new rules, changes after
-// them. (Which ruleset guards a live link is not written on it.) So do IPsec states: by the
-// rules it is known that there are some.
-func (g *graph) rulesets() {
-	for _, n := range g.d.changes {
-		if n.key.Kind != state.KindRuleset || g.awaited[n.key] || n.dead && n.taker != n {
-			continue // what goes with its namespace goes with the links in it
-		}
-		if n.updated {
-			g.putOff[n.setting()] = true
-			g.edge(g.gate(gate{what: "links taken", place: n.key.Place}), n.setting())
-		} else {
-			g.edge(g.gate(gate{what: "links taken", place: n.key.Place}), n.taking())
-		}
-	}
-	for _, n := range g.d.changes {
-		if n.dead && (n.key.Kind == state.KindLink || n.key.Kind == state.KindIPsecState || guardedSetting(n.live)) {
-			g.edge(n.taking(), g.gate(gate{what: "links taken", place: n.key.Place}))
-		}
-	}
-}
-
-// guardedSetting reports that o is a setting that a ruleset guards: it is set back before
-// the rules go.
-func guardedSetting(o state.Object) bool {
-	s, ok := o.(state.Sysctl)
-	return ok && s.Guard != (state.Key{})
 }
 
 // damage has things set again after the deletion that damages them.

@@ -58,7 +58,7 @@ func disown(w state.World, keys []state.Key) {
 // there: both are worlds as they are read, with foreign things in them, which are left
 // alone.
 func Restore(want, now state.World) (*Plan, error) {
-	plan, diags := Diff(now, refreshed(want, now), Options{})
+	plan, diags := Diff(now, refreshed(want, now), Options{back: true})
 	if diags.HasErrors() {
 		return nil, fmt.Errorf("planning the way back: %w", diags)
 	}

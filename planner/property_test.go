@@ -22,8 +22,8 @@ func drawWorld(t *rapid.T) state.World {
 	g := &gen{t, state.World{}}
 	subnets := rapid.Permutation([]int{1, 2, 3, 4}).Draw(t, "subnets")
 	guard := state.RulesetKey(state.Host, state.TableName(testStack))
-	g.w.Add(state.Ruleset{Place: state.Host, Table: guard.Name, Mark: state.Owner{Stack: testStack},
-		Chains: []state.Chain{{Name: "forward" + fmt.Sprint(g.pick(2))}}})
+	rules := state.Ruleset{Place: state.Host, Table: guard.Name, Mark: state.Owner{Stack: testStack},
+		Chains: []state.Chain{{Name: "forward" + fmt.Sprint(g.pick(2))}, {Name: "encrypted"}}}
 	var sandboxes []string
 	for i := range 4 {
 		if g.pick(4) > 0 {
@@ -39,6 +39,12 @@ func drawWorld(t *rapid.T) state.World {
 			g.bridge(i, subnets[i], sandboxes, guard)
 		}
 	}
+	for i := range 2 {
+		if g.maybe() {
+			rules.Chains[1].Rules = append(rules.Chains[1].Rules, g.tunnel(i, guard)...)
+		}
+	}
+	g.w.Add(rules)
 	return g.w
 }
 
@@ -125,6 +131,22 @@ func (g *gen) endpoint(i, j int, sandbox, device string, mtu int, ip netip.Prefi
 	if g.maybe() {
 		g.w.Add(state.Neighbor{Place: in, Link: inner, IP: gateway, MAC: mac(9, g.pick(2)), Mark: owner})
 	}
+}
+
+// tunnel adds a network with a tunnel between hosts, and lists the rules that keep what goes
+// through it from being sent in clear.
+func (g *gen) tunnel(i int, guard state.Key) []state.FilterRule {
+	owner := mark(state.Address(fmt.Sprint("network.t", i)))
+	in := fmt.Sprint("tunnel", i)
+	link := state.Link{Place: state.Netns(in), Name: "vxlan0", Mark: owner, Type: state.VXLAN, MTU: 1400 * g.pick(2), Up: true,
+		Tunnel: state.Tunnel{Underlay: state.Host, VNI: uint32(2*i + g.pick(2)), Port: 4789}}
+	var rules []state.FilterRule
+	if g.pick(4) > 0 {
+		link.Guard = guard
+		rules = append(rules, state.FilterRule{Matches: []state.Match{state.VNIIs(link.Tunnel.VNI)}, Do: state.Statement{Verb: state.Drop}})
+	}
+	g.w.Add(state.Network{Mark: owner, Name: fmt.Sprint("t", i), Driver: "overlay"}, state.Namespace{Name: in, Mark: owner}, link)
+	return rules
 }
 
 // wire adds a network of two endpoints that are the ends of one pair.
@@ -255,7 +277,7 @@ func TestRollback(t *testing.T) {
 		if err := s.run(p.Ops[:n]); err != nil {
 			t.Fatal(err)
 		}
-		back, err := Restore(live, s.World)
+		back, err := Restore(newSim(live, want).World, s.World) // as it was read
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -305,26 +305,6 @@ func (g *graph) renames() {
 	}
 }
 
-// findPassing gives rulesets that change with the name of a link a state on the way there,
-// in which the link is guarded under both names.
-func (d *diff) findPassing() {
-	if len(d.was) == 0 {
-		return
-	}
-	places := map[state.Place]bool{}
-	for k, o := range d.was {
-		if o.Key().Kind == state.KindLink {
-			places[k.Place] = true
-		}
-	}
-	for _, n := range d.all {
-		live, ok := n.live.(state.Ruleset)
-		if want, wanted := n.want.(state.Ruleset); ok && wanted && n.updated && places[n.key.Place] {
-			n.passing = want.With(live)
-		}
-	}
-}
-
 // Settings are the settings that the plan changes, under the names that they have before
 // and after it: a snapshot of the kernel does not hold them.
 func (p *Plan) Settings() state.World {

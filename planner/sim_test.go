@@ -49,12 +49,43 @@ func (s *sim) born(k state.Key) {
 }
 
 func (s *sim) run(ops []state.Op) error {
+	open := exposed(s.World)
 	for _, op := range ops {
 		if err := s.apply(op); err != nil {
 			return fmt.Errorf("%s %s: %w", op.Action, op.Key, err)
 		}
+		now := exposed(s.World)
+		for k := range now {
+			if !open[k] && !exposed(s.want)[k] {
+				return fmt.Errorf("%s %s: %s has no rules", op.Action, op.Key, k)
+			}
+		}
+		open = now
 	}
 	return nil
+}
+
+// exposed are the tunnels whose packets no rule keeps from being sent in clear.
+func exposed(w state.World) map[state.Key]bool {
+	said := map[string]bool{}
+	for _, o := range w {
+		if r, ok := o.(state.Ruleset); ok {
+			for _, c := range r.Chains {
+				for _, rule := range c.Rules {
+					said[rule.String()] = true
+				}
+			}
+		}
+	}
+	open := map[state.Key]bool{}
+	for k, o := range w {
+		if l, ok := o.(state.Link); ok && l.Type == state.VXLAN {
+			rule := state.FilterRule{Matches: []state.Match{state.VNIIs(l.Tunnel.VNI)}, Do: state.Statement{Verb: state.Drop}}
+			open[k] = !said[rule.String()]
+		}
+	}
+	maps.DeleteFunc(open, func(_ state.Key, is bool) bool { return !is })
+	return open
 }
 
 func (s *sim) apply(op state.Op) error {

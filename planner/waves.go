@@ -21,8 +21,6 @@ type graph struct {
 	spots map[state.Place]*spot
 	// putOff are the ops that make nothing that others wait for.
 	putOff map[int32]bool
-	// awaited are the rulesets that something new needs.
-	awaited map[state.Key]bool
 }
 
 // edge has the vertex it leads to wait for the one that it comes from.
@@ -82,7 +80,7 @@ func newGraph(d *diff, ops []state.Op) *graph {
 		phase:  make([]uint8, len(ops)),
 		gates:  map[gate]int32{},
 		spots:  map[state.Place]*spot{},
-		putOff: map[int32]bool{}, awaited: map[state.Key]bool{},
+		putOff: map[int32]bool{},
 	}
 }
 

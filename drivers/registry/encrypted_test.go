@@ -52,6 +52,7 @@ func TestEncrypted(t *testing.T) {
 			if name == "IPv4" {
 				c.checkClosed(topology)
 				c.checkRotation(topology)
+				c.checkComesAndGoes(topology)
 			} else {
 				c.checkFragments(topology)
 			}
@@ -122,6 +123,31 @@ func (c *cluster) checkRotation(topology *spec.Topology) {
 	if strings.Count(states, "proto esp spi") != 2 || !strings.Contains(states, fmt.Sprintf("%#08x", state.SPI(drivertest.Stack,
 		netip.MustParseAddr("10.99.0.10"), netip.MustParseAddr("10.99.0.11"), 2))) {
 		c.t.Errorf("after the rotation:\n%s", states)
+	}
+}
+
+// checkComesAndGoes has the network go while another one comes whose rules are waited for, and
+// come again, with packets on the way all the time: none of them is ever sent in clear.
+func (c *cluster) checkComesAndGoes(topology *spec.Topology) {
+	c.t.Helper()
+	other := strings.NewReplacer("demo", "more", "192.168.0.", "192.168.1.", "{ encrypted = true }", "{\n    encrypted = true\n    vnis = [300]\n  }")
+	changed := c.topology(other.Replace(secretNetwork("10.99.0.")))
+	c.become(topology)
+	c.pings("a w0 192.168.0.3")
+	lines := c.sniff("up-a", "udp port 4789", func() {
+		flood := exec.Command("sh", "-c", "while :; do "+c.in("a", "w0")+"ping -q -n -f -w 1 192.168.0.3 >/dev/null 2>&1; done")
+		flood.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+		if err := flood.Start(); err != nil {
+			c.t.Fatal(err)
+		}
+		for _, t := range []*spec.Topology{changed, topology, changed} {
+			c.converge("a", t)
+		}
+		_ = syscall.Kill(-flood.Process.Pid, syscall.SIGKILL)
+		_ = flood.Wait() // it was killed
+	})
+	if lines[0] != "" {
+		c.t.Errorf("%d packets in clear, such as\n%s", len(lines), lines[0])
 	}
 }
 

@@ -47,7 +47,7 @@ func suites(t *testing.T) []suite {
 		drivers.run = "^TestKernel$|^TestEncrypted$|^TestTraffic$/^(dual-stack|icc-off|isolated)$"
 	}
 	return []suite{kernel, drivers, {
-		dir: "e2e", run: "^TestScripts$/^(" + strings.Join(chosen(t), "|") + ")$", files: []string{"e2e/testdata", "examples"}, cpus: 2,
+		dir: "e2e", run: "^TestScripts$/^(" + strings.Join(chosen(t), "|") + ")$", files: []string{"e2e/testdata", "examples", "bin/consul"}, cpus: 2,
 	}}
 }
 
