@@ -70,7 +70,7 @@ func disjoint(boxes []box) []box {
 func compareBoxes(a, b box) int {
 	return cmp.Or(
 		cmp.Compare(b.proto.width()+b.port.width(), a.proto.width()+a.port.width()),
-		cmp.Compare(prefixLength(a.src)+prefixLength(a.dst), prefixLength(b.src)+prefixLength(b.dst)),
+		cmp.Compare(a.src.CommonBits()+a.dst.CommonBits(), b.src.CommonBits()+b.dst.CommonBits()),
 		a.src.First.Compare(b.src.First), b.src.Last.Compare(a.src.Last),
 		a.dst.First.Compare(b.dst.First), b.dst.Last.Compare(a.dst.Last),
 		cmp.Compare(a.proto.first, b.proto.first), cmp.Compare(a.port.first, b.port.first), cmp.Compare(b.port.last, a.port.last),
@@ -79,22 +79,6 @@ func compareBoxes(a, b box) int {
 }
 
 func (n numbers) width() int { return int(n.last) - int(n.first) }
-
-// prefixLength is how many bits the ends of a range have in common: the fewer, the wider.
-func prefixLength(r state.AddrRange) int {
-	bits := 0
-	first, last := r.First.AsSlice(), r.Last.AsSlice()
-	for i := range first {
-		if first[i] != last[i] {
-			for mask := byte(0x80); first[i]&mask == last[i]&mask; mask >>= 1 {
-				bits++
-			}
-			break
-		}
-		bits += 8
-	}
-	return bits
-}
 
 func (b box) overlaps(o box) bool {
 	_, src := overlap(b.src, o.src)

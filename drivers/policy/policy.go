@@ -6,12 +6,15 @@ package policy
 
 import (
 	"net/netip"
+	"slices"
 
 	"github.com/cnmctl/cnmctl/state"
 )
 
 // Judgement is what policies say of flows, or of some of them. The zero value says nothing.
 type Judgement struct {
+	// exempt are not judged.
+	exempt []flows
 	// shut and denied are what may not be: by whatever, and by some services.
 	shut, denied []flows
 	allowed      []flows
@@ -50,7 +53,7 @@ func Of(policies []state.Policy) Judgement {
 
 // Empty reports that nothing is said of any flow.
 func (j Judgement) Empty() bool {
-	return len(j.shut)+len(j.denied)+len(j.allowed)+len(j.closed) == 0
+	return len(j.exempt)+len(j.shut)+len(j.denied)+len(j.allowed)+len(j.closed) == 0
 }
 
 // within is what is said of flows from some addresses to some.
@@ -67,12 +70,15 @@ func (j Judgement) within(src, dst spans) Judgement {
 		}
 		return out
 	}
-	return Judgement{clip(j.shut), clip(j.denied), clip(j.allowed), clip(j.closed)}
+	return Judgement{clip(j.exempt), clip(j.shut), clip(j.denied), clip(j.allowed), clip(j.closed)}
 }
 
 // And is what both say. They do not contradict each other when they are of one judgement.
 func (j Judgement) And(o Judgement) Judgement {
-	return Judgement{append(j.shut, o.shut...), append(j.denied, o.denied...), append(j.allowed, o.allowed...), append(j.closed, o.closed...)}
+	return Judgement{
+		append(j.exempt, o.exempt...), append(j.shut, o.shut...), append(j.denied, o.denied...),
+		append(j.allowed, o.allowed...), append(j.closed, o.closed...),
+	}
 }
 
 // Routed is what is said of flows that go into or out of some subnets. Nothing is let
@@ -97,33 +103,43 @@ type Place struct {
 }
 
 // links are the addresses that mean something on one link alone (RFC 3927; RFC 4291, section
-// 2.5.6), but for that of our bridges, which is the router's.
-var links = []struct{ all, local spans }{
-	{all[:1], spansOf(netip.MustParsePrefix("169.254.0.0/16"))},
-	{all[1:], spansOf(netip.MustParsePrefix("fe80::/10")).without(spansOf(netip.MustParsePrefix("fe80::1/128")))},
+// 2.5.6), and that of our bridges, which is the router's.
+var links = []struct{ all, local, router spans }{
+	{all: all[:1], local: spansOf(netip.MustParsePrefix("169.254.0.0/16"))},
+	{all: all[1:], local: spansOf(netip.MustParsePrefix("fe80::/10")), router: spansOf(netip.MustParsePrefix("fe80::1/128"))},
 }
 
 // At is what is said of flows to somebody, and from it if those are judged there. An
 // endpoint that is judged in a family cannot be reached by its link-local addresses of it
 // either, which no policy knows.
+//
+// What is exempt is said apart. Cut out of a range, one address leaves as many prefixes as
+// it has bits, each of which costs the kernel time and memory in each sandbox.
 func (j Judgement) At(p Place) Judgement {
-	own, others := spansOf(p.Addresses...), all
-	for _, a := range p.Exempt {
-		if a.IsValid() {
-			others = others.without(spansOf(netip.PrefixFrom(a, a.BitLen())))
-		}
-	}
-	in := j.within(others, own)
+	own := spansOf(p.Addresses...)
+	in := j.within(all, own)
 	out := in
 	if p.Sends {
 		out = in.And(j.within(own, all))
 	}
 	for _, l := range links {
-		if of := in.within(l.all, all); len(of.shut)+len(of.denied)+len(of.closed) > 0 {
-			out.shut = append(out.shut, flows{src: l.local, dst: append(own.and(l.all), l.local...).joined()})
+		if in.within(l.all, all).Empty() {
+			continue
 		}
+		own := own.and(l.all)
+		out.shut = append(out.shut, flows{src: l.local, dst: slices.Concat(own, l.local).joined()})
+		out.exempt = append(out.exempt, flows{src: l.router, dst: l.local}, flows{src: single(p.Exempt).and(l.all), dst: own})
 	}
 	return out
+}
+
+// single are some addresses.
+func single(addresses []netip.Addr) spans {
+	prefixes := make([]netip.Prefix, len(addresses))
+	for i, a := range addresses {
+		prefixes[i] = netip.PrefixFrom(a, a.BitLen())
+	}
+	return spansOf(prefixes...)
 }
 
 // boxes are the flows as elements of sets.

@@ -79,7 +79,7 @@ func done(sets []state.Set, p packet) Verdict {
 			}
 			for _, e := range s.Elements {
 				if matches(e.Key, p, number.first) {
-					return map[state.Verb]Verdict{state.Accept: Allow, state.Drop: Deny}[v.do]
+					return map[state.Verb]Verdict{state.Return: Default, state.Accept: Allow, state.Drop: Deny}[v.do]
 				}
 			}
 		}
@@ -150,6 +150,10 @@ func TestSetsSayWhatPoliciesSay(t *testing.T) {
 			at := j.At(Place{Addresses: []netip.Prefix{netip.PrefixFrom(p.dst, 32)}}).Sets()
 			if got := done(at, p); got != want {
 				t.Fatalf("%v: the target says %s, want %s\n%v\n%v", p, got, want, policies, at)
+			}
+			host := j.At(Place{Addresses: []netip.Prefix{netip.PrefixFrom(p.dst, 32)}, Exempt: []netip.Addr{p.src, {}}}).Sets()
+			if got := done(host, p); got != Default {
+				t.Fatalf("%v: the target says %s of the host\n%v\n%v", p, got, policies, host)
 			}
 			from := j.At(Place{Addresses: []netip.Prefix{netip.PrefixFrom(p.src, 32)}, Sends: true}).Sets()
 			if got := done(from, p); got != want {

@@ -29,6 +29,7 @@ type verdict struct {
 }
 
 var verdicts = []verdict{
+	{"policy_exempt", func(j Judgement) []flows { return j.exempt }, state.Return, false},
 	{"policy_shut", func(j Judgement) []flows { return j.shut }, state.Drop, false},
 	{"policy_denied", func(j Judgement) []flows { return j.denied }, state.Drop, true},
 	{"policy_allowed", func(j Judgement) []flows { return j.allowed }, state.Accept, true},

@@ -123,9 +123,13 @@ func (r *run) prepare(a announcement) (o outgoing, ok bool) {
 // closers is how many sockets are closed at once: they can wait for the same RCU grace period.
 const closers = 8
 
-// closeMeanwhile closes packet sockets while the run goes on. The kernel takes 10 ms for each
-// (packet_release waits for an RCU grace period), in which others wait for what comes next.
+// closeMeanwhile closes sockets while the run goes on. The kernel takes 10 ms for one that
+// waits for an RCU grace period (packet_release; nft_rcv_nl_event after a deletion), in which
+// others wait for what comes next.
 func (k *Kernel) closeMeanwhile(sockets []int) {
+	if len(sockets) == 0 {
+		return
+	}
 	k.closing.Go(func() {
 		var group errgroup.Group
 		group.SetLimit(closers)

@@ -32,6 +32,7 @@ type Kernel struct {
 	etcDir  string
 	host    int // the host's network namespace
 	buffers *sync.Pool
+	known   ruleMemo
 	places  map[state.Place]*place
 	maxOpen int
 	doomed  doomed

@@ -9,11 +9,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// readRulesets reads the stack's table in the namespace nsfd, which the calling thread is
-// in. It costs one question where there is none, as in nearly every sandbox. A table of
-// the name that does not bear the stack's mark is somebody else's.
-func readRulesets(nsfd int, p state.Place, stack string) ([]state.Object, error) {
-	c, err := openFilter()
+// readRulesets reads the stack's table in the namespace of the calling thread. It costs one
+// question where there is none, as in nearly every sandbox. A table of the name that does
+// not bear the stack's mark is somebody else's.
+func (k *Kernel) readRulesets(p state.Place) ([]state.Object, error) {
+	c, err := k.openFilter()
 	if errors.Is(err, unix.EPROTONOSUPPORT) {
 		return nil, nil // a kernel without netfilter
 	}
@@ -21,7 +21,7 @@ func readRulesets(nsfd int, p state.Place, stack string) ([]state.Object, error)
 		return nil, fmt.Errorf("opening a netfilter socket in %s: %w", p, err)
 	}
 	defer c.close()
-	name := state.TableName(stack)
+	name := state.TableName(k.stack)
 	live, err := c.readTable(context.Background(), name)
 	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EINVAL) && !c.speaksFilter() {
 		return nil, nil // no such table, or a kernel without nftables
@@ -29,7 +29,7 @@ func readRulesets(nsfd int, p state.Place, stack string) ([]state.Object, error)
 	if err != nil {
 		return nil, fmt.Errorf("reading nftables table %s in %s: %w", name, p, err)
 	}
-	if live.owner != stack {
+	if live.owner != k.stack {
 		return []state.Object{state.Foreign{K: state.RulesetKey(p, name), What: foreignTable(live.owner)}}, nil
 	}
 	live.Place = p
@@ -43,19 +43,14 @@ func foreignTable(owner string) string {
 	return "the nftables table of stack " + owner
 }
 
-// applyRuleset creates, replaces or deletes a table in the namespace nsfd, which the
-// calling thread is in. It is one transaction: the old rules stand until the new ones do,
-// and when the kernel refuses one of the new ones, they go on standing.
-func applyRuleset(nsfd int, op state.Op) error {
+// applyRuleset creates, replaces or deletes a table in the namespace of the socket, which
+// the calling thread is in. It is one transaction: the old rules stand until the new ones
+// do, and when the kernel refuses one of the new ones, they go on standing.
+func (c *filterConn) applyRuleset(op state.Op) error {
 	r, ok := op.Object().(state.Ruleset)
 	if !ok {
 		return fmt.Errorf("%T is no ruleset", op.Object())
 	}
-	c, err := openFilter()
-	if err != nil {
-		return fmt.Errorf("opening a netfilter socket: %w", err)
-	}
-	defer c.close()
 	there, err := c.checkOurs(r)
 	if err != nil {
 		return err

@@ -1,11 +1,13 @@
 package kernel
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -19,20 +21,30 @@ import (
 const familyInet = unix.NFPROTO_INET
 
 // filterConn is a netfilter socket. It stays in the namespace of the thread that opened it.
-type filterConn struct{ conn }
+type filterConn struct {
+	conn
+	known *ruleMemo
+	seen  generations
+}
 
-func openFilter() (*filterConn, error) {
+// openFilter opens a netfilter socket in the namespace of the calling thread.
+func (k *Kernel) openFilter() (*filterConn, error) { return openFilter(k.buffers, &k.known) }
+
+func openFilter(buffers *sync.Pool, known *ruleMemo) (*filterConn, error) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_NETFILTER)
 	if err != nil {
 		return nil, os.NewSyscallError("socket", err)
 	}
 	_ = unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_EXT_ACK, 1)
 	_ = unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_CAP_ACK, 1)
-	return &filterConn{conn{fd: fd}}, nil
+	return &filterConn{conn: conn{fd: fd, buffers: buffers}, known: known}, nil
 }
 
 // nfMessage builds netfilter messages, whose numbers are in network order.
 type nfMessage struct{ message }
+
+// filterHeadSize is the length of filterHead.
+const filterHeadSize = 4
 
 func filterType(typ uint16) uint16 { return unix.NFNL_SUBSYS_NFTABLES<<8 | typ }
 
@@ -56,13 +68,11 @@ func (c *filterConn) request(typeOfTable uint16, table string, typeOfSet uint16,
 
 // list dumps a part of the table.
 func (c *filterConn) list(ctx context.Context, typ uint16, request []byte, each func(body []byte)) error {
-	if c.buffers == nil {
-		c.buffers = newBuffers()
-	}
 	var bodies [][]byte
 	err := c.dump(ctx, filterType(typ), request, func() { bodies = bodies[:0] }, func(body []byte) {
-		if len(body) > len(filterHead(0, 0)) {
-			bodies = append(bodies, append([]byte(nil), body[4:]...))
+		if len(body) > filterHeadSize {
+			c.seen.note(body)
+			bodies = append(bodies, bytes.Clone(body[filterHeadSize:]))
 		}
 	})
 	for _, b := range bodies {
@@ -71,8 +81,7 @@ func (c *filterConn) list(ctx context.Context, typ uint16, request []byte, each 
 	return err
 }
 
-// ask asks for one object. It has a small buffer of its own: a thousand sandboxes are
-// asked for a table that they do not have.
+// ask asks for one object.
 func (c *filterConn) ask(typ uint16, request []byte) ([]byte, error) {
 	var m message
 	m.begin(filterType(typ), unix.NLM_F_ACK, request)
@@ -82,24 +91,23 @@ func (c *filterConn) ask(typ uint16, request []byte) ([]byte, error) {
 	if err := c.write(m.b); err != nil {
 		return nil, err
 	}
+	in := c.buffers.Get().(*[recvSize]byte)
+	defer c.buffers.Put(in)
 	var answer []byte
 	for done := false; !done; {
-		var in [4096]byte
-		n, _, err := unix.Recvfrom(c.fd, in[:], 0)
-		if errors.Is(err, unix.EINTR) {
-			continue
-		}
+		b, err := c.read(in)
 		if err != nil {
-			return nil, os.NewSyscallError("recvfrom", err)
+			return nil, err
 		}
-		err = split(in[:n], func(h header, body []byte) error {
+		err = split(b, func(h header, body []byte) error {
 			switch {
 			case h.seq != c.seq:
 			case h.typ == unix.NLMSG_ERROR:
 				done = true
 				return ackError(h, body)
-			case len(body) >= 4:
-				answer = append(answer, body[4:]...)
+			case len(body) >= filterHeadSize:
+				c.seen.note(body)
+				answer = append(answer, body[filterHeadSize:]...)
 			}
 			return nil
 		})
@@ -116,16 +124,18 @@ func (c *filterConn) speaksFilter() bool {
 	return err == nil
 }
 
-// generation counts the transactions of the namespace.
-func (c *filterConn) generation() (uint32, error) {
-	body, err := c.ask(unix.NFT_MSG_GETGEN, filterHead(unix.NFPROTO_UNSPEC, 0))
-	var gen uint32
-	attrs(body, func(typ uint16, data []byte) {
-		if typ == unix.NFTA_GEN_ID && len(data) == 4 {
-			gen = binary.BigEndian.Uint32(data)
-		}
-	})
-	return gen, err
+// generations are those of the tables that answers were about. Each transaction in the
+// namespace begins a new one; the kernel writes its last bits into the head of each answer.
+type generations struct {
+	last          uint16
+	some, several bool
+}
+
+// note is told the head of an answer.
+func (g *generations) note(body []byte) {
+	now := binary.BigEndian.Uint16(body[2:])
+	g.several = g.several || g.some && now != g.last
+	g.last, g.some = now, true
 }
 
 // transaction is a batch of messages that takes effect as a whole or not at all.
@@ -173,9 +183,6 @@ func (c *filterConn) commit(t *transaction) error {
 	}
 	if err := c.write(t.b); err != nil {
 		return err
-	}
-	if c.buffers == nil {
-		c.buffers = newBuffers()
 	}
 	return c.outcome(t, first, c.seq-1)
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/cnmctl/cnmctl/state"
 	"github.com/google/nftables/binaryutil"
@@ -35,6 +36,34 @@ func decodeRule(exprs, comment []byte) state.FilterRule {
 	if err != nil || !sameExprs(list, again) {
 		return opaque
 	}
+	return r
+}
+
+// mostKnown bounds what a ruleMemo remembers.
+const mostKnown = 1000
+
+// ruleMemo remembers what rules say: those of a thousand sandboxes are the same.
+type ruleMemo struct {
+	mutex sync.Mutex
+	rules map[string]state.FilterRule
+}
+
+// rule is decodeRule, from memory if it has been asked for before.
+func (m *ruleMemo) rule(exprs, comment []byte) state.FilterRule {
+	key := strconv.Itoa(len(comment)) + " " + string(comment) + string(exprs)
+	m.mutex.Lock()
+	r, ok := m.rules[key]
+	m.mutex.Unlock()
+	if ok {
+		return r
+	}
+	r = decodeRule(exprs, comment)
+	m.mutex.Lock()
+	defer m.mutex.Unlock()
+	if m.rules == nil || len(m.rules) >= mostKnown {
+		m.rules = map[string]state.FilterRule{}
+	}
+	m.rules[key] = r
 	return r
 }
 

@@ -25,30 +25,20 @@ type liveTable struct {
 // readTable reads a table with all that is in it. The parts come in several dumps, so it
 // is read again when a transaction came between them.
 func (c *filterConn) readTable(ctx context.Context, name string) (liveTable, error) {
-	t, err := c.tableHead(name)
-	if err != nil || t.owner == "" {
-		return t, err
-	}
 	for range dumpTries {
-		before, err := c.generation()
-		if err != nil {
-			return t, err
-		}
+		c.seen = generations{}
 		t, err := c.readTableOnce(ctx, name)
-		if err != nil {
-			return t, err
-		}
-		after, err := c.generation()
-		if err != nil || before == after {
+		if err != nil || !c.seen.several {
 			return t, err
 		}
 	}
-	return t, errInterrupted
+	return liveTable{}, errInterrupted
 }
 
+// readTableOnce reads a table; of one without a mark only that it is there.
 func (c *filterConn) readTableOnce(ctx context.Context, name string) (liveTable, error) {
 	t, err := c.tableHead(name)
-	if err != nil {
+	if err != nil || t.owner == "" {
 		return t, err
 	}
 	if t.Chains, err = c.chains(ctx, name); err != nil {
@@ -167,7 +157,7 @@ func (c *filterConn) rules(ctx context.Context, table string, chains []state.Cha
 			}
 		})
 		if ch := at[chain]; ch != nil && of == table {
-			ch.Rules = append(ch.Rules, decodeRule(exprs, comment))
+			ch.Rules = append(ch.Rules, c.known.rule(exprs, comment))
 		}
 	})
 }
@@ -254,10 +244,14 @@ func withElements(s state.Set, head []byte, lists [][]byte) state.Set {
 	if s.Key == "" {
 		return opaque
 	}
+	types, ok := elementTypesOf(s)
+	if !ok {
+		return opaque
+	}
 	for _, list := range lists {
 		ok := true
 		attrs(list, func(_ uint16, elem []byte) {
-			e, known := parseElement(s, elem)
+			e, known := types.parse(elem)
 			ok = ok && known
 			s.Elements = append(s.Elements, e)
 		})
@@ -313,13 +307,27 @@ func keepSet(head []byte) []byte {
 	return m.b
 }
 
-// parseElement reads an element, and reports whether there is no more to it than that.
-func parseElement(s state.Set, elem []byte) (e state.Element, ok bool) {
-	ok = true
-	key, err := dataTypes(s.Key)
-	if err != nil {
-		return e, false
+// elementTypes are what the elements of a set are made of.
+type elementTypes struct {
+	interval, verdict bool
+	key, data         types
+}
+
+func elementTypesOf(s state.Set) (t elementTypes, ok bool) {
+	t.interval, t.verdict = s.Interval, s.Data == state.TypeVerdict
+	var err error
+	if t.key, err = dataTypes(s.Key); err != nil {
+		return t, false
 	}
+	if s.Data != "" && !t.verdict {
+		t.data, err = dataTypes(s.Data)
+	}
+	return t, err == nil
+}
+
+// parse reads an element, and reports whether there is no more to it than that.
+func (t elementTypes) parse(elem []byte) (e state.Element, ok bool) {
+	ok = true
 	var first, last []byte
 	attrs(elem, func(typ uint16, data []byte) {
 		var err error
@@ -329,7 +337,7 @@ func parseElement(s state.Set, elem []byte) (e state.Element, ok bool) {
 		case nftaSetElemKeyEnd:
 			last = dataValue(data)
 		case unix.NFTA_SET_ELEM_DATA:
-			err = parseElementData(s, data, &e)
+			err = t.parseData(data, &e)
 		case unix.NFTA_SET_ELEM_USERDATA:
 			var only bool
 			e.Owner, only = onlyComment(data, elementComment)
@@ -339,25 +347,22 @@ func parseElement(s state.Set, elem []byte) (e state.Element, ok bool) {
 		}
 		ok = ok && err == nil
 	})
-	if s.Interval {
-		e.Key, err = key.decodeRange(first, last)
+	var err error
+	if t.interval {
+		e.Key, err = t.key.decodeRange(first, last)
 	} else {
-		e.Key, err = key.decode(first)
+		e.Key, err = t.key.decode(first)
 		ok = ok && last == nil
 	}
 	return e, ok && err == nil
 }
 
-func parseElementData(s state.Set, data []byte, e *state.Element) (err error) {
-	if s.Data == state.TypeVerdict {
+func (t elementTypes) parseData(data []byte, e *state.Element) (err error) {
+	if t.verdict {
 		e.Do, err = decodeVerdict(data)
 		return err
 	}
-	types, err := dataTypes(s.Data)
-	if err != nil {
-		return err
-	}
-	e.Data, err = types.decode(dataValue(data))
+	e.Data, err = t.data.decode(dataValue(data))
 	return err
 }
 

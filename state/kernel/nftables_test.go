@@ -34,17 +34,33 @@ func nft(t fataler, stdin string, args ...string) string {
 	return string(out)
 }
 
+// applyOp runs an op on a table of the thread's namespace.
+func applyOp(op state.Op) error {
+	c, err := openFilter(newBuffers(), &ruleMemo{})
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	return c.applyRuleset(op)
+}
+
 func apply(t fataler, r state.Ruleset) {
 	t.Helper()
-	if err := applyRuleset(-1, state.Op{Action: state.Create, Key: r.Key(), After: r}); err != nil {
+	if err := applyOp(state.Op{Action: state.Create, Key: r.Key(), After: r}); err != nil {
 		t.Fatalf("%v\n%s", err, r)
 	}
+}
+
+// readTables reads the stack's tables in the thread's namespace.
+func readTables(stack string) ([]state.Object, error) {
+	k := &Kernel{stack: stack, buffers: newBuffers()}
+	return k.readRulesets(state.Host)
 }
 
 // read is the stack's table, or nil.
 func read(t fataler, stack string) state.Object {
 	t.Helper()
-	objects, err := readRulesets(-1, state.Host, stack)
+	objects, err := readTables(stack)
 	if err != nil {
 		t.Fatalf("%v", err)
 	}
@@ -86,7 +102,7 @@ func TestRulesetRoundTrip(t *testing.T) {
 			t.Errorf("(-netlink +nft)\n%s", cmp.Diff(ours, theirs))
 		}
 		sameTable(t, "written by nft and read", want, read(t, want.Mark.Stack))
-		if err := applyRuleset(-1, state.Op{Action: state.Delete, Key: want.Key(), Before: want}); err != nil {
+		if err := applyOp(state.Op{Action: state.Delete, Key: want.Key(), Before: want}); err != nil {
 			t.Fatalf("%v", err)
 		}
 		if left := nft(t, "", "list", "ruleset"); left != "" {
@@ -179,7 +195,7 @@ func TestForeignTable(t *testing.T) {
 				t.Errorf("read as %+v", read(t, "shop"))
 			}
 			for _, op := range []state.Op{{Action: state.Create, After: small()}, {Action: state.Delete, Before: small()}} {
-				if err := applyRuleset(-1, op); err == nil || !strings.Contains(err.Error(), "there is") {
+				if err := applyOp(op); err == nil || !strings.Contains(err.Error(), "there is") {
 					t.Errorf("%s: error %v", op.Action, err)
 				}
 			}
@@ -222,7 +238,7 @@ func TestRulesetErrors(t *testing.T) {
 			before := nft(t, "", "list", "ruleset")
 			r := small()
 			c.break_(&r)
-			err := applyRuleset(-1, state.Op{Action: state.Update, After: r})
+			err := applyOp(state.Op{Action: state.Update, After: r})
 			if err == nil || err.Error() != c.want {
 				t.Errorf("error\n%v\nwant\n%s", err, c.want)
 			}
@@ -238,7 +254,7 @@ func TestRulesetErrors(t *testing.T) {
 func TestDeleteRulesetTwice(t *testing.T) {
 	kerneltest.NewHost(t)
 	for range 2 {
-		if err := applyRuleset(-1, state.Op{Action: state.Delete, Before: small()}); err != nil {
+		if err := applyOp(state.Op{Action: state.Delete, Before: small()}); err != nil {
 			t.Error(err)
 		}
 	}
@@ -278,7 +294,7 @@ func TestBigRuleset(t *testing.T) {
 	t.Logf("1000 networks and ports: written in %s, read in %s", written.Round(time.Millisecond), time.Since(start).Round(time.Millisecond))
 	sameTable(t, "big", r, live)
 	r.Chains[700].Rules[1].Do = state.JumpTo("nowhere")
-	if err := applyRuleset(-1, state.Op{Action: state.Update, After: r}); err == nil || !strings.Contains(err.Error(), "of chain to-br00698 (ct state") {
+	if err := applyOp(state.Op{Action: state.Update, After: r}); err == nil || !strings.Contains(err.Error(), "of chain to-br00698 (ct state") {
 		t.Errorf("error %v", err)
 	}
 	sameTable(t, "after the error", big(1000), read(t, "shop"))
@@ -288,7 +304,7 @@ func TestBigRuleset(t *testing.T) {
 func BenchmarkReadNoRuleset(b *testing.B) {
 	kerneltest.NewHost(b)
 	for b.Loop() {
-		if objects, err := readRulesets(-1, state.Host, "shop"); err != nil || len(objects) > 0 {
+		if objects, err := readTables("shop"); err != nil || len(objects) > 0 {
 			b.Fatal(objects, err)
 		}
 	}

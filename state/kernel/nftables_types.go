@@ -189,37 +189,41 @@ func (t types) named(i int, part string) bool {
 
 // decodeRange writes a key whose parts are ranges in nft's words.
 func (t types) decodeRange(first, last []byte) (string, error) {
-	low, err := t.decode(first)
-	if err != nil {
-		return "", err
-	}
-	high, err := t.decode(last)
-	if err != nil {
-		return "", err
-	}
-	parts, ends := strings.Split(low, " . "), strings.Split(high, " . ")
-	for i := range parts {
-		parts[i] = rangeText(parts[i], ends[i])
+	var parts []string
+	for _, part := range t {
+		size := int(part.Bytes)
+		if len(first) < size || len(last) < size {
+			return "", errors.New("a range is too short")
+		}
+		text, err := rangeText(part, first[:size], last[:size])
+		if err != nil {
+			return "", err
+		}
+		parts = append(parts, text)
+		first, last = first[min((size+3)&^3, len(first)):], last[min((size+3)&^3, len(last)):]
 	}
 	return strings.Join(parts, " . "), nil
 }
 
-// rangeText is a range in nft's words: as a prefix where it is one.
-func rangeText(low, high string) string {
-	a, err1 := netip.ParseAddr(low)
-	b, err2 := netip.ParseAddr(high)
+// rangeText is a range in nft's words: as a prefix where it is one, as one value if both
+// ends are the same.
+func rangeText(t nftables.SetDatatype, first, last []byte) (string, error) {
 	switch {
-	case err1 == nil && err2 == nil:
-		return state.AddrRange{First: a, Last: b}.String()
-	case low == high:
-		return low
+	case bytes.Equal(first, last):
+		return decodeValue(t, first)
+	case t.Name == nftables.TypeInetProto.Name:
+		return strconv.Itoa(int(first[0])) + "-" + strconv.Itoa(int(last[0])), nil
+	case t.Name == nftables.TypeIPAddr.Name, t.Name == nftables.TypeIP6Addr.Name:
+		low, _ := netip.AddrFromSlice(first)
+		high, _ := netip.AddrFromSlice(last)
+		return state.AddrRange{First: low, Last: high}.String(), nil
 	}
-	first, err1 := protoNumber(low)
-	last, err2 := protoNumber(high)
-	if err1 == nil && err2 == nil {
-		return strconv.Itoa(int(first)) + "-" + strconv.Itoa(int(last))
+	low, err := decodeValue(t, first)
+	if err != nil {
+		return "", err
 	}
-	return low + "-" + high
+	high, err := decodeValue(t, last)
+	return low + "-" + high, err
 }
 
 // linkName is an interface's name as rules hold it, filled up with zeros.

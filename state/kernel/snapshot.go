@@ -125,7 +125,7 @@ func (k *Kernel) readHost(ctx context.Context, host *reading, live *Live) error 
 	if err := k.readTables(ctx, host, live); err != nil {
 		return fmt.Errorf("in the host's namespace: %w", err)
 	}
-	return k.inPlace(ctx, state.Host, func(nsfd int) error { return k.readFilter(nsfd, host) })
+	return k.inPlace(ctx, state.Host, func(int) error { return k.readFilter(host) })
 }
 
 // raiseAndRead brings up the ports that wait, and reads the host while the kernel acts on
@@ -335,7 +335,7 @@ func (k *Kernel) readNamespace(ctx context.Context, name string, host *conn) (_ 
 	if err := k.readTables(ctx, r, nil); err != nil {
 		return nil, "", err
 	}
-	if err := k.readFilter(fd, r); err != nil {
+	if err := k.readFilter(r); err != nil {
 		return nil, "", err
 	}
 	r.nsid, err = host.nsid(fd, hasRemotePeer(r.on.links))
@@ -344,11 +344,11 @@ func (k *Kernel) readNamespace(ctx context.Context, name string, host *conn) (_ 
 
 // readFilter reads the rulesets of the namespace that the calling thread is in, and what
 // else can only be read from inside.
-func (k *Kernel) readFilter(nsfd int, r *reading) error {
+func (k *Kernel) readFilter(r *reading) error {
 	if err := r.readChecksums(); err != nil {
 		return err
 	}
-	rulesets, err := readRulesets(nsfd, r.place, k.stack)
+	rulesets, err := k.readRulesets(r.place)
 	r.objects = append(r.objects, rulesets...)
 	return err
 }

@@ -32,7 +32,7 @@ func (k *Kernel) PortHolders(ctx context.Context) ([]state.PortHolder, error) {
 		if sockets, err = listening(ctx); err != nil {
 			return fmt.Errorf("reading who listens on the host: %w", err)
 		}
-		if holders, err = otherStacks(ctx, k.stack); err != nil {
+		if holders, err = k.otherStacks(ctx); err != nil {
 			return fmt.Errorf("reading what other stacks publish: %w", err)
 		}
 		return nil
@@ -150,8 +150,8 @@ func programsOf(sockets []socket) map[uint32]string {
 }
 
 // otherStacks are the ports that the tables of other stacks lead somewhere.
-func otherStacks(ctx context.Context, own string) ([]state.PortHolder, error) {
-	c, err := openFilter()
+func (k *Kernel) otherStacks(ctx context.Context) ([]state.PortHolder, error) {
+	c, err := k.openFilter()
 	if errors.Is(err, unix.EPROTONOSUPPORT) {
 		return nil, nil
 	}
@@ -165,7 +165,7 @@ func otherStacks(ctx context.Context, own string) ([]state.PortHolder, error) {
 	var names []string
 	err = c.list(ctx, unix.NFT_MSG_GETTABLE, filterHead(familyInet, 0), func(body []byte) {
 		attrs(body, func(typ uint16, data []byte) {
-			if typ == unix.NFTA_TABLE_NAME && strings.HasPrefix(text(data), state.TableName("")) && text(data) != state.TableName(own) {
+			if typ == unix.NFTA_TABLE_NAME && strings.HasPrefix(text(data), state.TableName("")) && text(data) != state.TableName(k.stack) {
 				names = append(names, text(data))
 			}
 		})
