@@ -46,6 +46,7 @@ cnmctl did not make stays.`, "cnmctl destroy", `cnmctl destroy -target='sandbox.
 
 // apply plans or reads a saved plan, and carries it out.
 func apply(ctx context.Context, s *session, destroy bool) error {
+	s.idle.Store(true)
 	if err := s.arguments(0, 1); err != nil {
 		return err
 	}
@@ -120,6 +121,7 @@ func (f *flow) carryOut(ctx context.Context) error {
 		return nil
 	}
 	keep := s.String("on-failure") == "keep"
+	s.idle.Store(false)
 	s.onInterrupt = func(n int) { s.say.interrupted(n, keep) }
 	f.began, f.settingsWanted = f.before, maps.Clone(f.want)
 	view := newProgress(s.say.text)

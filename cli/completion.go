@@ -23,7 +23,7 @@ addresses of this directory's blocks.`,
 			"source <(cnmctl completion bash)",
 			"cnmctl completion zsh > ~/.zfunc/_cnmctl",
 			"cnmctl completion fish > ~/.config/fish/completions/cnmctl.fish"),
-		Action: action(env, printCompletion),
+		Action: looking(env, printCompletion),
 	}
 }
 
@@ -71,7 +71,7 @@ func completeCommand(env Env) *ucli.Command {
 		Name: "__complete", Hidden: true, SkipFlagParsing: true,
 		Usage:       "Print the candidates for the last word of a command line",
 		Description: about("For the scripts of the completion command.", `cnmctl __complete bash plan -tar`),
-		Action: action(env, func(ctx context.Context, s *session) error {
+		Action: looking(env, func(ctx context.Context, s *session) error {
 			words := s.Args().Slice()
 			if len(words) == 0 {
 				return nil

@@ -21,7 +21,7 @@ goes on in the next line while a bracket is open. It may refer to everything in 
 are the ones in use. No lock is taken. The exit code is 1 when an expression of a pipe has an error.`,
 			"cnmctl console", `echo 'cidrhost(network.front.cidr, 5)' | cnmctl console`),
 		Flags:  flags(varFlags(), hostFlag(), colorFlag()),
-		Action: action(env, console),
+		Action: looking(env, console),
 	}
 }
 

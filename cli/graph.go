@@ -18,7 +18,7 @@ graph for Graphviz or Mermaid, or as JSON.`,
 			"cnmctl graph | dot -Tsvg > lab.svg", "cnmctl graph -format=mermaid", "cnmctl graph -stack=shop -format=json"),
 		Flags: flags([]ucli.Flag{choice("format", "what to write", "dot", "mermaid", "json")},
 			varFlags(), stackFlag(), hostFlag(), colorFlag()),
-		Action: action(env, graph),
+		Action: looking(env, graph),
 	}
 }
 

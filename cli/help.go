@@ -27,7 +27,7 @@ func helpCommand(env Env) *ucli.Command {
 		Name: "help", ArgsUsage: "[COMMAND]",
 		Usage:       "List the commands, or show all about one",
 		Description: about("Prints this tool's commands, or the description and flags of one.", "cnmctl help state mv"),
-		Action: action(env, func(_ context.Context, s *session) error {
+		Action: looking(env, func(_ context.Context, s *session) error {
 			l := split(s.App, s.Args().Slice())
 			if len(l.rest) > 0 {
 				return unknownCommand(s.App, l)

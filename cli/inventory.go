@@ -18,7 +18,7 @@ func inventoryCommand(env Env, kind, about string, list func(context.Context, *s
 		Subcommands: append([]*ucli.Command{{
 			Name: "ls", Usage: "List the " + plural(kind) + " that the store holds", Description: about,
 			Flags: flags(stackFlag(), []ucli.Flag{toggle("json", "write a JSON array")}),
-			Action: action(env, func(ctx context.Context, s *session) error {
+			Action: looking(env, func(ctx context.Context, s *session) error {
 				if err := s.arguments(0, 0); err != nil {
 					return err
 				}
@@ -47,7 +47,7 @@ func networkCommand(env Env) *ucli.Command {
 			Description: about(`Prints a network as a block of the language, and who is on it, with addresses and hosts. It may be
 given by name or by address.`, "cnmctl network inspect front", "cnmctl network inspect -stack=shop -store=consul -json network.front"),
 			Flags: flags(stackFlag(), []ucli.Flag{toggle("json", "write a JSON object")}),
-			Action: action(env, func(ctx context.Context, s *session) error {
+			Action: looking(env, func(ctx context.Context, s *session) error {
 				if err := s.arguments(1, 1); err != nil {
 					return err
 				}

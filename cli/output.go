@@ -26,7 +26,7 @@ A sensitive output is shown to who asks for it by name, or with -json.`,
 			toggle("raw", "write a string, number or bool as it is, without a newline"),
 			toggle("planned", "print what an apply would save"),
 		}),
-		Action: action(env, output),
+		Action: looking(env, output),
 	}
 }
 

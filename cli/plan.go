@@ -22,7 +22,7 @@ would do, with every address and name. Nothing is changed and no lock is taken.`
 			text("out", "FILE", "save the plan for 'cnmctl apply FILE'"),
 			toggle("detailed-exitcode", "exit with 2 when there is something to change"),
 		}, hostFlag(), streamFlags()),
-		Action: action(env, plan),
+		Action: looking(env, plan),
 	}
 }
 
@@ -60,7 +60,7 @@ func driftCommand(env Env) *ucli.Command {
 code is 0 when the kernel is as the configuration says, and 2 when it is not.`,
 			"cnmctl drift", "cnmctl drift -json | jq 'select(.type == \"planned_change\")'"),
 		Flags: flags(varFlags(), scopeFlags(), hostFlag(), streamFlags()),
-		Action: action(env, func(ctx context.Context, s *session) error {
+		Action: looking(env, func(ctx context.Context, s *session) error {
 			if err := s.arguments(0, 0); err != nil {
 				return err
 			}

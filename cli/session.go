@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"sync/atomic"
 
 	"github.com/cnmctl/cnmctl/applier"
 	"github.com/cnmctl/cnmctl/state"
@@ -26,17 +27,27 @@ type session struct {
 	// onInterrupt says what the next interrupt means at this point of the run.
 	onInterrupt func(n int)
 	closers     []io.Closer
+	// idle: nothing is being changed, nor has been, so the process may end anywhere.
+	idle *atomic.Bool
+}
+
+// looking makes a command of a run that changes nothing.
+func looking(env Env, run func(context.Context, *session) error) ucli.ActionFunc {
+	return action(env, func(ctx context.Context, s *session) error {
+		s.idle.Store(true)
+		return run(ctx, s)
+	})
 }
 
 // action makes a command of run.
 func action(env Env, run func(context.Context, *session) error) ucli.ActionFunc {
 	return func(c *ucli.Context) error {
-		s := &session{Context: c, env: env, onInterrupt: func(int) {}}
+		s := &session{Context: c, env: env, onInterrupt: func(int) {}, idle: new(atomic.Bool)}
 		defer s.close()
 		if err := s.open(); err != nil {
 			return err
 		}
-		signals := watchSignals(func(n int) { s.onInterrupt(n) })
+		signals := watchSignals(func(n int) { s.onInterrupt(n) }, s.idle.Load)
 		defer signals.stop()
 		s.hard = signals.hard
 		s.log.Info("begin", "command", c.Command.FullName(), "version", version)
@@ -59,10 +70,14 @@ func action(env Env, run func(context.Context, *session) error) ucli.ActionFunc 
 
 // withRemedy says what to do about a missing permission.
 func withRemedy(err error) error {
-	if errors.Is(err, fs.ErrPermission) && os.Geteuid() != 0 {
+	switch {
+	case !errors.Is(err, fs.ErrPermission):
+		return err
+	case os.Geteuid() != 0:
 		return fmt.Errorf("%w; run cnmctl as root, which namespaces and network devices belong to", err)
 	}
-	return err
+	return fmt.Errorf("%w; cnmctl needs what root may do with networks and mounts (CAP_NET_ADMIN and CAP_SYS_ADMIN), "+
+		"which this process has not: in a container, start it with --privileged", err)
 }
 
 // open prepares what every command needs.

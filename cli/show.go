@@ -19,7 +19,7 @@ func showCommand(env Env) *ucli.Command {
 chosen, with the kernel objects that carry each block as comments. With a plan file, prints the plan.`,
 			"cnmctl show", "cnmctl show -json", "cnmctl show p"),
 		Flags: flags(stackFlag(), colorFlag(), []ucli.Flag{toggle("json", "write a JSON document")}),
-		Action: action(env, func(ctx context.Context, s *session) error {
+		Action: looking(env, func(ctx context.Context, s *session) error {
 			if err := s.arguments(0, 1); err != nil {
 				return err
 			}

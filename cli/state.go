@@ -30,7 +30,7 @@ func stateListCommand(env Env) *ucli.Command {
 		Usage:       "List the blocks that the stack has",
 		Description: about("Lists the addresses of all blocks, or of those given.", "cnmctl state list", "cnmctl state list endpoint.web"),
 		Flags:       flags(stackFlag(), []ucli.Flag{toggle("json", "write a JSON array")}),
-		Action: action(env, func(ctx context.Context, s *session) error {
+		Action: looking(env, func(ctx context.Context, s *session) error {
 			f := &flow{s: s}
 			if err := f.find(ctx); err != nil {
 				return err
@@ -56,7 +56,7 @@ func stateShowCommand(env Env) *ucli.Command {
 		Usage:       "Show one block as it is",
 		Description: about("Shows a block's record and the kernel objects that carry it.", `cnmctl state show 'sandbox.web["w0"]'`),
 		Flags:       flags(stackFlag(), colorFlag(), []ucli.Flag{toggle("json", "write a JSON object")}),
-		Action: action(env, func(ctx context.Context, s *session) error {
+		Action: looking(env, func(ctx context.Context, s *session) error {
 			if err := s.arguments(1, 1); err != nil {
 				return err
 			}

@@ -20,7 +20,7 @@ together. Neither the kernel nor the store is looked at.`,
 			toggle("json", "write a JSON object in the shape of Terraform's"),
 			toggle("compact-warnings", "show warnings as one line each"),
 		}),
-		Action: action(env, validate),
+		Action: looking(env, validate),
 	}
 }
 

@@ -26,7 +26,7 @@ func versionCommand(env Env) *ucli.Command {
 		Description: about(`Prints the version, the commit it was built from, the Go release and the running
 kernel's.`, "cnmctl version -json"),
 		Flags:  []ucli.Flag{toggle("json", "write a JSON object")},
-		Action: action(env, showVersion),
+		Action: looking(env, showVersion),
 	}
 }
 

@@ -215,14 +215,22 @@ func (out *printer) summary() {
 	if out.differs {
 		out.put(out.paint(bold, "Drift:"), " ", differing(c, ""), ".\n")
 		if k != (Count{}) {
-			out.put("In the kernel: ", differing(k, " objects"), ".\n")
+			out.put("In the kernel: ", differing(k, objects(k.Add)), ".\n")
 		}
 		return
 	}
 	out.put(out.paint(bold, "Plan:"), " ", counts(c, ""), ".\n")
 	if k != (Count{}) {
-		out.put("In the kernel: ", counts(k, " objects"), ".\n")
+		out.put("In the kernel: ", counts(k, objects(k.Add)), ".\n")
 	}
+}
+
+// objects is what the number that begins a list counts.
+func objects(n int) string {
+	if n == 1 {
+		return " object"
+	}
+	return " objects"
 }
 
 // differing is "3 missing, 1 different, 0 not wanted".

@@ -70,7 +70,7 @@ func (c *Config) autoFiles() []string {
 		return nil // loadModule has said so
 	}
 	for _, e := range entries {
-		if name := strings.TrimSuffix(e.Name(), ".json"); !e.IsDir() && strings.HasSuffix(name, ".auto.vars") {
+		if name := strings.TrimSuffix(e.Name(), ".json"); isFile(e) && strings.HasSuffix(name, ".auto.vars") {
 			auto = append(auto, filepath.Join(c.dir, e.Name()))
 		}
 	}

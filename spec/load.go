@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"bytes"
 	"errors"
 	"io/fs"
 	"os"
@@ -83,7 +84,7 @@ func SourceFiles(dir string) ([]string, error) {
 	}
 	var files []string
 	for _, e := range entries {
-		if !e.IsDir() && isSource(e.Name()) {
+		if isFile(e) && isSource(e.Name()) {
 			files = append(files, filepath.Join(dir, e.Name()))
 		}
 	}
@@ -101,12 +102,16 @@ func FormattableFiles(dir string) ([]string, error) {
 	var files []string
 	for _, e := range entries {
 		name := e.Name()
-		if !e.IsDir() && !isHidden(name) && (strings.HasSuffix(name, ".hcl") || strings.HasSuffix(name, ".vars")) {
+		if isFile(e) && !isHidden(name) && (strings.HasSuffix(name, ".hcl") || strings.HasSuffix(name, ".vars")) {
 			files = append(files, filepath.Join(dir, name))
 		}
 	}
 	return files, nil
 }
+
+// isFile tells files, and links to them, from folders, and from pipes and devices, on which
+// reading could wait for ever.
+func isFile(e fs.DirEntry) bool { return e.Type()&^fs.ModeSymlink == 0 }
 
 // isSource reports that a file belongs to the configuration: *.hcl and *.hcl.json, except
 // hidden files and what editors leave behind.
@@ -148,16 +153,16 @@ func firstOfString(diags hcl.Diagnostics) hcl.Diagnostics {
 	})
 }
 
-// notText refuses bytes that are not UTF-8. A parser would find a mistake in each of them,
-// and quoting them could do anything to a terminal.
+// notText refuses bytes that are not UTF-8, and zero bytes. A parser would find a mistake in
+// each of them, and quoting them could do anything to a terminal.
 func notText(src []byte, path string) *hcl.Diagnostic {
-	if utf8.Valid(src) {
+	if utf8.Valid(src) && bytes.IndexByte(src, 0) < 0 {
 		return nil
 	}
 	line, rest := 1, src
 	for len(rest) > 0 {
 		r, size := utf8.DecodeRune(rest)
-		if r == utf8.RuneError && size == 1 {
+		if r == 0 || r == utf8.RuneError && size == 1 {
 			break
 		}
 		if r == '\n' {

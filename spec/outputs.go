@@ -157,12 +157,12 @@ func (s *scope) condition(p *part, at *hcl.Range, summary string, vars ...map[st
 	if !v.IsKnown() {
 		return true, false
 	}
-	v, err := convert.Convert(v, cty.Bool)
-	if err != nil || v.IsNull() {
+	holds, err := convert.Convert(v, cty.Bool)
+	if err != nil || holds.IsNull() {
 		s.report(fault(a.expr.Range().Ptr(), "Invalid condition", "A condition is true or false; this one is %s.", describe(v)))
 		return true, true
 	}
-	if v.True() {
+	if holds.True() {
 		return true, true
 	}
 	if at == nil {

@@ -9,10 +9,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// xattrMark is what we put on files and directories that we make; root alone sees trusted
-// attributes. Its value is a state.Owner's mark.
-const xattrMark = "trusted.cnm"
-
 // netnsNames lists what is in the netns directory; none if there is no directory.
 func (k *Kernel) netnsNames() ([]string, error) {
 	entries, err := os.ReadDir(k.netnsDir)
@@ -84,12 +80,7 @@ func (k *Kernel) readUnmounted(name string, fd int) (_ *reading, foreign string,
 
 // markOf reads the mark of an open file.
 func markOf(fd int) (state.Owner, bool) {
-	var buf [512]byte
-	n, err := unix.Fgetxattr(fd, xattrMark, buf[:])
-	if err != nil {
-		return state.Owner{}, false
-	}
-	return state.ParseMark(string(buf[:n]))
+	return readMark(func(attr string, value []byte) (int, error) { return unix.Fgetxattr(fd, attr, value) })
 }
 
 // makeNamespace makes one namespace and gives it its name. The calling thread is left in
@@ -184,7 +175,8 @@ func (k *Kernel) makeMountpoint(path string, mark state.Owner) error {
 		return &os.PathError{Op: "open", Path: k.netnsDir, Err: err}
 	}
 	defer unix.Close(fd)
-	if err := unix.Fsetxattr(fd, xattrMark, []byte(mark.Mark()), 0); err != nil {
+	set := func(attr string, value []byte) error { return unix.Fsetxattr(fd, attr, value, 0) }
+	if err := writeMark(mark, set); err != nil {
 		return &os.PathError{Op: "setxattr", Path: path, Err: err}
 	}
 	self := fmt.Sprintf("/proc/thread-self/fd/%d", fd)

@@ -17,8 +17,8 @@ func makeOwnDir(path, stack string) (made bool, err error) {
 	default:
 		return false, &os.PathError{Op: "mkdir", Path: path, Err: err}
 	}
-	mark := state.Owner{Stack: stack}.Mark()
-	if err := unix.Setxattr(path, xattrMark, []byte(mark), 0); err != nil && err != unix.EOPNOTSUPP {
+	set := func(attr string, value []byte) error { return unix.Setxattr(path, attr, value, 0) }
+	if err := writeMark(state.Owner{Stack: stack}, set); err != nil && err != unix.EOPNOTSUPP {
 		return true, &os.PathError{Op: "setxattr", Path: path, Err: err}
 	}
 	return true, nil
@@ -26,12 +26,7 @@ func makeOwnDir(path, stack string) (made bool, err error) {
 
 // ownDir reports that the directory was made by makeOwnDir, by any stack.
 func ownDir(path string) bool {
-	var buf [512]byte
-	n, err := unix.Getxattr(path, xattrMark, buf[:])
-	if err != nil {
-		return false
-	}
-	_, ok := state.ParseMark(string(buf[:n]))
+	_, ok := readMark(func(attr string, value []byte) (int, error) { return unix.Getxattr(path, attr, value) })
 	return ok
 }
 

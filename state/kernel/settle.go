@@ -125,8 +125,9 @@ func (k *Kernel) listen() error {
 }
 
 func (c *conn) subscribe() error {
-	if err := unix.SetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, monitorBuffer); err != nil {
-		return os.NewSyscallError("setsockopt", err)
+	// In a user namespace it gets what everybody gets; who lost messages looks again.
+	if unix.SetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, monitorBuffer) != nil {
+		_ = unix.SetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_RCVBUF, monitorBuffer)
 	}
 	pulse := unix.NsecToTimeval(int64(monitorPulse))
 	if err := unix.SetsockoptTimeval(c.fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &pulse); err != nil {

@@ -31,7 +31,7 @@ func (s *Store) Lock(ctx context.Context, info state.LockInfo) (unlock func() er
 			return nil, err
 		}
 		if f == nil {
-			continue // the file was removed by who held the lock before us
+			continue // the file or its directory was removed by who held the lock before us
 		}
 		if err := writeHolder(f, info); err != nil {
 			f.Close()
@@ -43,12 +43,20 @@ func (s *Store) Lock(ctx context.Context, info state.LockInfo) (unlock func() er
 }
 
 // tryLock opens and locks the file. It returns nil when the file that it locked is no
-// longer the one at the path: a lock on it would keep nobody out.
+// longer the one at the path, where a lock on it would keep nobody out, and when somebody
+// took the directory away under it.
 func (s *Store) tryLock() (*os.File, error) {
-	if err := os.MkdirAll(filepath.Dir(s.lock), 0o700); err != nil {
+	dir := filepath.Dir(s.lock)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		if _, e := os.Lstat(dir); errors.Is(err, fs.ErrExist) && errors.Is(e, fs.ErrNotExist) {
+			return nil, nil // made and removed meanwhile
+		}
 		return nil, fmt.Errorf("locking %s: %w", s.lock, err)
 	}
 	f, err := os.OpenFile(s.lock, os.O_RDWR|os.O_CREATE, 0o600)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, fmt.Errorf("locking the stack: %w", err)
 	}
@@ -68,8 +76,8 @@ func (s *Store) tryLock() (*os.File, error) {
 }
 
 // unlocker removes the file while it is still locked, so that who finds it at the path and
-// locks it has the lock; then closing it frees the lock. The directory stays: who removes
-// it races with who is about to make a file in it.
+// locks it has the lock; then closing it frees the lock. The directory goes when no other
+// stack is being changed; who was about to make a file in it begins again.
 func (s *Store) unlocker(f *os.File) func() error {
 	return sync.OnceValue(func() error {
 		err := os.Remove(s.lock)
@@ -79,6 +87,7 @@ func (s *Store) unlocker(f *os.File) func() error {
 		if err := errors.Join(err, f.Close()); err != nil {
 			return fmt.Errorf("unlocking: %w", err)
 		}
+		_ = os.Remove(filepath.Dir(s.lock)) // not while it holds locks of others
 		return nil
 	})
 }
