@@ -161,19 +161,28 @@ func AssignNetwork(n *state.Network, answers state.World) {
 	n.Subnets, n.Assigned = subnets, false
 }
 
-// AssignEndpoint fills in what plugins gave the endpoint. Plugin is the network plugin that
-// carries its network, "" for none.
+// AssignEndpoint fills in what the endpoint leaves to plugins, as far as they have said it.
+// Plugin is the network plugin that carries its network, "" for none. What is written stays:
+// it may be another value than the one that a plugin was asked for once.
 func AssignEndpoint(n state.Network, e *state.Endpoint, plugin string, answers state.World) {
+	left := func(name string) bool { return slices.Contains(e.Assigned, name) }
+	take := func(ipv4, ipv6 netip.Prefix) {
+		if left("ipv4") && ipv4.IsValid() {
+			e.IPv4 = ipv4
+		}
+		if left("ipv6") && ipv6.IsValid() {
+			e.IPv6 = ipv6
+		}
+	}
 	if n.IPAM.Remote() {
 		for _, l := range leases(n, *e) {
 			got, ok := answers[l.Key()].(state.Lease)
-			if !ok || got.Stage != state.Made {
-				continue
-			}
-			if l.V6 {
-				e.IPv6 = got.Got.Address
-			} else {
-				e.IPv4 = got.Got.Address
+			switch {
+			case !ok || got.Stage != state.Made:
+			case l.V6:
+				take(netip.Prefix{}, got.Got.Address)
+			default:
+				take(got.Got.Address, netip.Prefix{})
 			}
 		}
 	}
@@ -181,12 +190,11 @@ func AssignEndpoint(n state.Network, e *state.Endpoint, plugin string, answers s
 	if plugin == "" || !ok || given.Stage != state.Made {
 		return
 	}
-	j := given.Joined
-	if j.IPv4.IsValid() {
-		e.IPv4 = j.IPv4
+	take(given.Joined.IPv4, given.Joined.IPv6)
+	if left("mac") {
+		e.MAC = given.Joined.MAC
 	}
-	if j.IPv6.IsValid() {
-		e.IPv6 = j.IPv6
+	if left("interface") {
+		e.Interface = given.Joined.Interface
 	}
-	e.MAC, e.Interface = j.MAC, j.Interface
 }

@@ -41,9 +41,9 @@ func validateShaping(n *spec.Network, e *spec.Endpoint, t Traits) hcl.Diagnostic
 		diags = append(diags, Refuse(e.At(attr), summary, string(e.Mark.Address)+fmt.Sprintf(format, args...)))
 	}
 	const none = ", but networks of the driver %s "
-	rate := "bandwidth[0].ingress"
+	rate := "bandwidth.ingress"
 	if e.Bandwidth.Ingress == 0 {
-		rate = "bandwidth[0].egress"
+		rate = "bandwidth.egress"
 	}
 	frame := state.FrameSize(MTU(n.Network))
 	switch b := e.Bandwidth; {
@@ -52,13 +52,13 @@ func validateShaping(n *spec.Network, e *spec.Endpoint, t Traits) hcl.Diagnostic
 	case !t.HostLinks && b.Ingress != 0:
 		refuse(rate, "Nobody to hold traffic back", " limits what it gets"+none+"have no end on the host that could hold it back. Set egress where it comes from.", n.Driver)
 	case b.Burst != 0 && b.Ingress == 0 && b.Egress == 0:
-		refuse("bandwidth[0].burst", "Burst without a rate", " says how much goes through at once, but not how much in the long run. Add ingress or egress, or remove burst.")
+		refuse("bandwidth.burst", "Burst without a rate", " says how much goes through at once, but not how much in the long run. Add ingress or egress, or remove burst.")
 	case b.Burst != 0 && b.Burst < frame:
-		refuse("bandwidth[0].burst", "Burst smaller than a frame", " lets %d bytes through at once, but a frame of %s has up to %d and would never get through. Raise burst to %[3]db at least, or remove it.",
+		refuse("bandwidth.burst", "Burst smaller than a frame", " lets %d bytes through at once, but a frame of %s has up to %d and would never get through. Raise burst to %[3]db at least, or remove it.",
 			b.Burst, n.Mark.Address, frame)
 	}
 	if !t.Links && e.Impairment != (state.Impairment{}) {
-		refuse("impairment[0]."+e.Impairment.Attr(), "Impairment without an interface", " has an impairment"+none+"give it no interface. Remove the block impairment, or choose another driver.", n.Driver)
+		refuse("impairment."+e.Impairment.Attr(), "Impairment without an interface", " has an impairment"+none+"give it no interface. Remove the block impairment, or choose another driver.", n.Driver)
 	}
 	return diags
 }

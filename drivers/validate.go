@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/cnmctl/cnmctl/spec"
 	"github.com/cnmctl/cnmctl/state"
@@ -81,6 +82,17 @@ func RefuseLinks(n *spec.Network, endpoints []*spec.Endpoint, why string) hcl.Di
 		diags = append(diags, Refuse(n.At("subnet[0].cidr"), "Subnet of a network without interfaces", fmt.Sprintf(
 			"%s has a subnet, but %s. Remove the subnet, or choose another driver.", n.Mark.Address, why)))
 	}
+	for _, f := range []struct {
+		attr  string
+		given bool
+	}{
+		{"mtu", n.MTU != 0}, {"interface_prefix", n.Written("interface_prefix")}, {"internal", n.Internal}, {"ipv6", n.IPv6}, {"ipam.driver", n.IPAM.Driver != ""},
+	} {
+		if f.given {
+			diags = append(diags, Refuse(n.At(f.attr), "Setting of a network without interfaces", fmt.Sprintf(
+				"%s has %s, but %s. Remove it, or choose another driver.", n.Mark.Address, strings.TrimSuffix(f.attr, ".driver"), why)))
+		}
+	}
 	for _, e := range endpoints {
 		for _, f := range []struct {
 			attr  string
@@ -88,6 +100,7 @@ func RefuseLinks(n *spec.Network, endpoints []*spec.Endpoint, why string) hcl.Di
 		}{
 			{"ipv4", e.IPv4.IsValid()}, {"ipv6", e.IPv6.IsValid()}, {"mac", !e.MAC.IsZero()},
 			{"interface", e.Interface != ""}, {"sysctls", len(e.Sysctls) > 0}, {"link_local_ips", len(e.LinkLocal) > 0},
+			{"aliases", len(e.Aliases) > 0}, {"gateway_priority", e.Priority != 0},
 		} {
 			if f.given {
 				diags = append(diags, Refuse(e.At(f.attr), "Endpoint without an interface", fmt.Sprintf(

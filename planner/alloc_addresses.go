@@ -32,8 +32,8 @@ func (w *wiring) allocateAddresses() hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	for _, f := range families() {
 		plots := w.plots(f)
-		for _, e := range w.addressed() {
-			if f.of(e).IsValid() {
+		for _, e := range w.linked {
+			if f.of(e).IsValid() && (len(plots[e.Network]) > 0 || ownAddresses(w.network[e.Network])) && !slices.Contains(e.Assigned, f.attr) {
 				diags = append(diags, w.takeWritten(f, e, plots[e.Network])...)
 			}
 		}

@@ -70,7 +70,7 @@ func (w *wiring) leave(n *spec.Network, e *spec.Endpoint, plugin string) {
 			e.MAC = old.MAC
 		}
 	}
-	if _, written := n.Ranges["interface_prefix"]; e.Interface == "" && !written {
+	if e.Interface == "" && !n.Written("interface_prefix") {
 		assign("interface")
 		if keep("interface") {
 			e.Interface = old.Interface

@@ -44,10 +44,7 @@ func (i *instance) fillNetwork(rd *reading, v *values) {
 		}
 	}
 	for _, p := range v.of("ipam") {
-		rec.IPAM = state.IPAMDriver{Driver: p.text("driver"), Space: p.text("address_space"), Options: p.textMap("options"), Timeout: int(p.number("timeout"))}
-		if rec.IPAM.Driver == state.IPAMDefault {
-			rec.IPAM = state.IPAMDriver{} // what it is anyway
-		}
+		rec.IPAM = rd.ipam(p)
 	}
 	i.explicit = slices.Clone(rec.Subnets)
 	i.open = (&Network{Network: rec}).open()
@@ -78,6 +75,23 @@ func (rd *reading) driverOptions(driver *DriverSchema, schema *Schema, v *values
 		rd.fail(fault(v.src.end.Ptr(), "Invalid options", "Encoding the options of the driver %q: %s.", driver.Name, err))
 	}
 	return out
+}
+
+// ipam is who gives out addresses. What a plugin is told nobody else would hear.
+func (rd *reading) ipam(p *partValues) state.IPAMDriver {
+	d := state.IPAMDriver{Driver: p.text("driver"), Space: p.text("address_space"), Options: p.textMap("options"), Timeout: int(p.number("timeout"))}
+	if d.Remote() || d.Driver == "" {
+		return d // "" was reported where it was read
+	}
+	for _, name := range []string{"address_space", "options", "timeout"} {
+		if arg := p.body.attrs[name]; arg != nil {
+			rd.reject(arg, "Setting of an IPAM plugin", "The driver %q is no plugin that could be told %s. Delete it, or name a plugin.", d.Driver, name)
+		}
+	}
+	if d.Driver == state.IPAMDefault {
+		return state.IPAMDriver{} // what it is anyway
+	}
+	return state.IPAMDriver{Driver: d.Driver}
 }
 
 // subnet makes a subnet and checks it by itself.

@@ -56,6 +56,12 @@ func (d Decl) At(name string) *hcl.Range {
 	}
 }
 
+// Written reports that the block itself has the attribute, whatever its value.
+func (d Decl) Written(name string) bool {
+	_, ok := d.Ranges[name]
+	return ok
+}
+
 // Network is a network block: the record, and where it came from.
 type Network struct {
 	state.Network

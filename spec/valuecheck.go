@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -308,7 +309,9 @@ func checkNetns(s string) error {
 // checkContainer allows references to containers whose engine can be asked.
 func checkContainer(s string) error {
 	engine, name, ok := state.Container(s)
-	switch {
+	switch _, err := strconv.ParseUint(s, 10, 32); {
+	case !ok && err == nil:
+		return fmt.Errorf("%q does not say who runs the container; if it is a process, write netns = \"/proc/%[1]s/ns/net\"", s)
 	case !ok:
 		return fmt.Errorf("%q does not say who runs the container; write it as in \"docker://%[1]s\"", s)
 	case engine != "docker":

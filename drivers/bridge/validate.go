@@ -2,15 +2,13 @@ package bridge
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/cnmctl/cnmctl/drivers"
 	"github.com/cnmctl/cnmctl/spec"
 	"github.com/hashicorp/hcl/v2"
 )
-
-// minMTU6 is the smallest MTU that IPv6 allows (RFC 8200, section 5); the kernel takes
-// IPv6 off an interface with less.
-const minMTU6 = 1280
 
 // Validate refuses options that contradict each other.
 func (Driver) Validate(n *spec.Network, endpoints []*spec.Endpoint) hcl.Diagnostics {
@@ -18,18 +16,16 @@ func (Driver) Validate(n *spec.Network, endpoints []*spec.Endpoint) hcl.Diagnost
 	if err != nil {
 		return hcl.Diagnostics{drivers.Refuse(n.At("driver"), "Unreadable options", err.Error())}
 	}
-	v := validator{n: n, options: o}
+	v := validator{n: n, options: o, diags: append(drivers.CheckMTU6(n), drivers.CheckHostBinding(n)...)}
 	v.adoption()
 	v.gatewayModes()
+	v.families()
 	v.translation()
+	v.isolation()
 	v.trust()
 	for _, e := range endpoints {
 		v.ports(e)
 		v.vlans(e)
-	}
-	if n.MTU != 0 && n.MTU < minMTU6 && (n.IPv6 || drivers.Has(n.Network, true)) {
-		v.refuse("mtu", "MTU too small for IPv6", "%s has IPv6, which needs an MTU of at least %d; %d would make the kernel switch IPv6 off on its interfaces. Raise the MTU, or leave IPv6 out.",
-			n.Mark.Address, minMTU6, n.MTU)
 	}
 	return v.diags
 }
@@ -66,6 +62,31 @@ func (v *validator) gatewayModes() {
 		if f.mode == isolated && !v.n.Internal {
 			v.refuse("bridge.gateway_mode_"+f.name, "Isolated gateway for a network with a way out", "The gateway mode \"isolated\" takes the host out of the network, so nothing could leave %s. Add internal = true to the network, or choose nat, nat-unprotected or routed.", v.n.Mark.Address)
 		}
+	}
+}
+
+// families: what is said of a family is about a network that has it.
+func (v *validator) families() {
+	for _, f := range []struct {
+		name, text string
+		has        bool
+		given      map[string]bool
+	}{
+		{"ipv4", "IPv4", !v.n.NoIPv4, map[string]bool{"gateway_mode_ipv4": v.Mode4 != nat, "snat_ipv4": v.SNAT4.IsValid(), "inhibit_ipv4": v.InhibitIPv4}},
+		{"ipv6", "IPv6", v.n.IPv6 || drivers.Has(v.n.Network, true), map[string]bool{"gateway_mode_ipv6": v.Mode6 != nat, "snat_ipv6": v.SNAT6.IsValid()}},
+	} {
+		for _, attr := range slices.Sorted(maps.Keys(f.given)) {
+			if f.given[attr] && !f.has {
+				v.refuse("bridge."+attr, "Setting of a family that the network lacks", "%s has no %s, so %s is about nothing. Remove it, or give the network %[2]s (%[4]s = true).", v.n.Mark.Address, f.text, attr, f.name)
+			}
+		}
+	}
+}
+
+// isolation: an internal network is closed to all others.
+func (v *validator) isolation() {
+	if v.n.Internal && !v.Isolation {
+		v.refuse("bridge.isolation", "Open network without a way out", "%s is internal: nothing gets into it or out of it, also not to other networks. Remove isolation, or internal.", v.n.Mark.Address)
 	}
 }
 

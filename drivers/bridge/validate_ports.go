@@ -15,12 +15,15 @@ func (v *validator) ports(e *spec.Endpoint) {
 		}
 		translates4 := p.Serves(false) && e.IPv4.IsValid() && v.Mode4 != routed
 		translates6 := p.Serves(true) && e.IPv6.IsValid() && v.Mode6 != routed
-		written := e.Ranges[fmt.Sprintf("port[%d].host", i)].Filename != ""
+		written := func(attr string) bool { return e.Written(fmt.Sprintf("port[%d].%s", i, attr)) }
 		switch {
 		case v.Adopt && p.Address.IsLoopback():
 			refuse(".address", "Loopback address on a bridge that is not ours", "To be reached by %s, a port needs a setting of the bridge (route_localnet), but %s adopts its bridge, which is never changed. Publish on another address of the host.", p.Address, v.n.Mark.Address)
-		case !translates4 && !translates6 && written:
+		case translates4 || translates6:
+		case written("host"):
 			refuse(".host", "Host port of a routed network", "%s is routed: nothing is translated, and %s is reached by its own address and port, which the port block opens. Remove host, or choose gateway_mode \"nat\".", v.n.Mark.Address, e.Mark.Address)
+		case written("address"):
+			refuse(".address", "Host address of a routed network", "%s is routed: nothing is translated, and %s is reached by its own address and port, which the port block opens. Remove address, or choose gateway_mode \"nat\".", v.n.Mark.Address, e.Mark.Address)
 		}
 	}
 }

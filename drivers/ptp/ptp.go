@@ -33,23 +33,22 @@ func (Driver) Traits() drivers.Traits {
 	return drivers.Traits{PointToPoint: true, Links: true}
 }
 
-// minMTU6 is the smallest MTU that IPv6 allows (RFC 8200, section 5).
-const minMTU6 = 1280
-
 // Validate refuses what a cable cannot have. That it has two ends is checked while
 // addresses are chosen.
-func (Driver) Validate(n *spec.Network, _ []*spec.Endpoint) hcl.Diagnostics {
-	var diags hcl.Diagnostics
-	if n.MTU != 0 && n.MTU < minMTU6 && (n.IPv6 || drivers.Has(n.Network, true)) {
-		diags = append(diags, drivers.Refuse(n.At("mtu"), "MTU too small for IPv6", fmt.Sprintf(
-			"%s has IPv6, which needs an MTU of at least %d; %d would make the kernel switch IPv6 off on its interfaces. Raise the MTU, or leave IPv6 out.",
-			n.Mark.Address, minMTU6, n.MTU)))
-	}
+func (Driver) Validate(n *spec.Network, endpoints []*spec.Endpoint) hcl.Diagnostics {
+	diags := drivers.CheckMTU6(n)
 	for i, s := range n.Subnets {
 		if s.Gateway.IsValid() {
 			diags = append(diags, drivers.Refuse(n.At(fmt.Sprintf("subnet[%d].gateway", i)), "Gateway on a cable", fmt.Sprintf(
 				"%s joins two sandboxes and nothing else, so nobody would have its gateway address %s. Remove gateway; routes through the other end are the sandboxes' (route blocks).",
 				n.Mark.Address, s.Gateway)))
+		}
+	}
+	for _, e := range endpoints {
+		if e.Priority != 0 {
+			diags = append(diags, drivers.Refuse(e.At("gateway_priority"), "Gateway on a cable", fmt.Sprintf(
+				"%s joins two sandboxes and nothing else, so %s is never its sandbox's way out. Remove gateway_priority; routes through the other end are the sandboxes' (route blocks).",
+				n.Mark.Address, e.Mark.Address)))
 		}
 	}
 	return diags

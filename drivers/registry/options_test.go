@@ -186,7 +186,7 @@ var usualLines = map[string][]string{
 	"moved":                          {"from = network.old", "to = network.net"},
 	"removed":                        {"from = network.old"},
 	"network.subnet":                 {`cidr = "10.9.0.0/24"`},
-	"network.ipam":                   {`driver = "default"`},
+	"network.ipam":                   {`driver = "ip"`},
 	"network.remote":                 {`plugin = "p"`},
 	"sandbox.route":                  {`to = "192.0.2.0/24"`, `dev = "lo"`},
 	"sandbox.rule":                   {"priority = 1000", "table = 100"},

@@ -24,58 +24,21 @@ func (t *Target) ipam(ctx context.Context, name string, timeout int) (*plugin.Cl
 	if err != nil {
 		return nil, plugin.IPAMCapabilities{}, err
 	}
+	if needs, asked := t.needs[name]; asked {
+		return c, needs, nil
+	}
 	needs, err := c.IPAMCapabilities(ctx)
+	if err == nil && needs.RequiresRequestReplay {
+		err = t.replay(ctx, c)
+	}
 	if err != nil {
 		return nil, needs, err
 	}
-	if needs.RequiresRequestReplay && !t.replayed[name] {
-		if t.replayed == nil {
-			t.replayed = map[string]bool{}
-		}
-		t.replayed[name] = true
-		if err := t.replay(ctx, c); err != nil {
-			return nil, needs, err
-		}
+	if t.needs == nil {
+		t.needs = map[string]plugin.IPAMCapabilities{}
 	}
+	t.needs[name] = needs
 	return c, needs, nil
-}
-
-// replay asks for all that was given. Who refuses has it written down already.
-func (t *Target) replay(ctx context.Context, c *plugin.Client) error {
-	known, err := t.Cluster.Snapshot(ctx)
-	if err != nil {
-		return err
-	}
-	again := func(err error) error { return back(state.Begun, err) }
-	for _, k := range known.Keys() {
-		p, ok := known[k].(state.Pool)
-		if !ok || p.Plugin != c.Name || p.Got.ID == "" {
-			continue
-		}
-		_, err := c.RequestPool(ctx, plugin.PoolRequest{
-			AddressSpace: p.Got.Space, Pool: p.Got.CIDR.String(), SubPool: text(p.Range), Options: poolOptions(p), V6: p.V6,
-		})
-		if err := again(err); err != nil {
-			return err
-		}
-		for _, ip := range p.Got.Addresses {
-			_, err := c.RequestAddress(ctx, p.Got.ID, ip.String(), ownOptions(p, own{gateway: p.WithGateway && ip == p.Got.Gateway, ip: ip}))
-			if err := again(err); err != nil {
-				return err
-			}
-		}
-	}
-	for _, k := range known.Keys() {
-		l, ok := known[k].(state.Lease)
-		if !ok || l.Plugin != c.Name || !l.Got.Address.IsValid() {
-			continue
-		}
-		_, err := c.RequestAddress(ctx, l.Got.Pool, l.Got.Address.Addr().String(), leaseOptions(l, !l.Got.MAC.IsZero()))
-		if err := again(err); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // requestPool asks for a range, and for the addresses in it that are the network's own.

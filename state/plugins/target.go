@@ -32,8 +32,9 @@ type Target struct {
 	Path func(ctx context.Context, container string) (string, error)
 
 	clients map[string]*plugin.Client
-	// replayed are the IPAM plugins that were told again what they had given.
-	replayed map[string]bool
+	// needs are what the IPAM plugins said that they need, which were then told what they
+	// had given if they wanted to be.
+	needs map[string]plugin.IPAMCapabilities
 }
 
 var _ state.Target = (*Target)(nil)
@@ -74,6 +75,11 @@ func doing(a state.Action) string {
 }
 
 func (t *Target) one(ctx context.Context, op state.Op) error {
+	if op.Action != state.Update {
+		if err := t.remind(ctx, op.Object()); err != nil {
+			return err
+		}
+	}
 	known, err := t.ledger(op.Key).Snapshot(ctx)
 	if err != nil {
 		return err

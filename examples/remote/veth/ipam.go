@@ -19,6 +19,7 @@ type IPAM struct {
 
 	mu    sync.Mutex
 	pools map[string]*pool // by ID
+	lives int              // how often it has forgotten
 }
 
 type pool struct {
@@ -29,6 +30,13 @@ type pool struct {
 
 // NewIPAM is an IPAM plugin without pools.
 func NewIPAM() *IPAM { return &IPAM{pools: map[string]*pool{}} }
+
+// Forget is what a plugin does that ends and is started again.
+func (i *IPAM) Forget() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.pools, i.lives = map[string]*pool{}, i.lives+1
+}
 
 // Left lists what the plugin has given out.
 func (i *IPAM) Left() (left []string) {
@@ -75,7 +83,7 @@ func (i *IPAM) RequestPool(r *ipam.RequestPoolRequest) (*ipam.RequestPoolRespons
 			return nil, fmt.Errorf("pool %s overlaps %s", cidr, p.cidr)
 		}
 	}
-	id := r.AddressSpace + "/" + cidr.String()
+	id := fmt.Sprintf("%s/%s/%d", r.AddressSpace, cidr, i.lives)
 	i.pools[id] = &pool{cidr: cidr, request: label, taken: map[netip.Addr]string{}}
 	return answer(id, i.pools[id]), nil
 }
