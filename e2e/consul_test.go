@@ -1,8 +1,13 @@
 package e2e
 
 import (
+	"context"
+	"errors"
+	"net"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cnmctl/cnmctl/state/consul/consultest"
 	"github.com/rogpeppe/go-internal/testscript"
@@ -54,6 +59,29 @@ func consulVerb(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(err)
 		if err := ts.Exec(binary, args...); (err != nil) != neg {
 			ts.Fatalf("consul %s: %v", strings.Join(args, " "), err)
+		}
+	}
+}
+
+// dnsPort is where a Consul answers that was started with `ports { dns = 8600 }`.
+const dnsPort = "8600"
+
+func resolves(ts *testscript.TestScript, neg bool, args []string) {
+	m := remembered(ts)
+	usage(ts, neg, len(args) >= 1 && m.consul != nil, "resolves NAME [ADDRESS...], after consul start")
+	r := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "udp", net.JoinHostPort(m.consul.IP, dnsPort))
+	}}
+	want := slices.Sorted(slices.Values(args[1:]))
+	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		got, err := r.LookupHost(context.Background(), args[0]+".")
+		slices.Sort(got)
+		var answered *net.DNSError
+		if slices.Equal(got, want) && (err == nil || errors.As(err, &answered) && answered.IsNotFound) {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("Consul's DNS says that %s is at %v, and it has to be at %v (%v)", args[0], got, want, err)
 		}
 	}
 }

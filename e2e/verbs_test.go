@@ -47,6 +47,7 @@ var verbs = map[string]verb{
 	"leaves":        leaves,       // leaves NAME: it ends, and its namespace with it
 	"docker":        docker,       // docker start|runs NAME PID|stops NAME|removes NAME|end: an engine that tells of containers
 	"dockerd":       dockerd,      // dockerd: a real engine, with the image "box", in which there is sleep
+	"resolves":      resolves,     // resolves NAME [ADDRESS...]: Consul's DNS answers so, in the end
 	"consul":        consulVerb,   // consul start|kill|restart|lose|freeze|thaw|COMMAND...: a Consul of the script's own
 }
 
