@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/cnmctl/cnmctl/state"
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -67,9 +66,9 @@ func parseTarget(text string) (netip.AddrPort, bool) {
 	return netip.AddrPortFrom(a, uint16(n)), err == nil && more == nil
 }
 
-// forgetFlows makes the kernel forget the connections, in the namespace of the calling
+// forgetStale makes the kernel forget the connections, in the namespace of the calling
 // thread, that an op on a table has set right.
-func forgetFlows(op state.Op) error {
+func (c *filterConn) forgetStale(op state.Op) error {
 	stale := staleFlows{gone: map[hostPort]netip.AddrPort{}, come: map[hostPort]bool{}}
 	old, now := publishedPorts(op.Before), publishedPorts(op.After)
 	for p, to := range old {
@@ -82,7 +81,7 @@ func forgetFlows(op state.Op) error {
 			stale.come[p] = true
 		}
 	}
-	return stale.forget()
+	return stale.forget(c)
 }
 
 // staleFlows tells the connections to forget.
@@ -95,7 +94,7 @@ type staleFlows struct {
 	local map[netip.Addr]bool
 }
 
-func (s *staleFlows) forget() error {
+func (s *staleFlows) forget(c *filterConn) error {
 	if len(s.gone)+len(s.come) == 0 {
 		return nil
 	}
@@ -112,14 +111,13 @@ func (s *staleFlows) forget() error {
 		families[p.ipv6] = true
 	}
 	for ipv6 := range families {
-		family := netlink.InetFamily(unix.AF_INET)
+		family := uint8(unix.AF_INET)
 		if ipv6 {
 			family = unix.AF_INET6
 		}
-		_, err := netlink.ConntrackDeleteFilters(netlink.ConntrackTable, family, s)
 		// Somebody else may have deleted it; a kernel without CONFIG_NF_CT_NETLINK says
 		// EINVAL, and shows connections to nobody.
-		if err != nil && !isAny(err, unix.ENOENT, unix.EINVAL, unix.EOPNOTSUPP, unix.EPROTONOSUPPORT) {
+		if err := c.forgetFlows(family, s.match); err != nil && !isAny(err, unix.ENOENT, unix.EINVAL, unix.EOPNOTSUPP, unix.EPROTONOSUPPORT) {
 			return fmt.Errorf("forgetting the connections of changed ports: %w", err)
 		}
 	}
@@ -140,20 +138,15 @@ func (s *staleFlows) readLocal() error {
 	return err
 }
 
-// MatchConntrackFlow reports that a connection is stale.
-func (s *staleFlows) MatchConntrackFlow(f *netlink.ConntrackFlow) bool {
-	to, ok1 := netip.AddrFromSlice(f.Forward.DstIP)
-	server, ok2 := netip.AddrFromSlice(f.Reverse.SrcIP)
-	if !ok1 || !ok2 {
-		return false
-	}
-	to, server = to.Unmap(), server.Unmap()
+// match reports that a connection is stale.
+func (s *staleFlows) match(f flow) bool {
+	to, server := f.to.Addr(), f.server
 	for _, address := range []netip.Addr{{}, to} {
-		p := hostPort{to.Is6(), f.Forward.Protocol, address, f.Forward.DstPort}
-		if was, gone := s.gone[p]; gone && was == netip.AddrPortFrom(server, f.Reverse.SrcPort) {
+		p := hostPort{to.Is6(), f.protocol, address, f.to.Port()}
+		if was, gone := s.gone[p]; gone && was == server {
 			return true
 		}
-		if s.come[p] && server == to && s.local[to] {
+		if s.come[p] && server.Addr() == to && s.local[to] {
 			return true
 		}
 	}

@@ -68,7 +68,7 @@ func (c *filterConn) applyRuleset(op state.Op) error {
 	if err != nil {
 		return err
 	}
-	return forgetFlows(op)
+	return c.forgetStale(op)
 }
 
 // checkOurs refuses to touch a table that has appeared under our name since the plan, and

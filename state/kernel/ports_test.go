@@ -12,7 +12,6 @@ import (
 
 	"github.com/cnmctl/cnmctl/state"
 	"github.com/cnmctl/cnmctl/state/kernel/kerneltest"
-	"github.com/vishvananda/netlink"
 )
 
 // manyPorts is a table that publishes n ports.
@@ -130,16 +129,9 @@ func TestPortHolders(t *testing.T) {
 func TestStaleFlows(t *testing.T) {
 	any4, ip := netip.Addr{}, netip.MustParseAddr
 	s := &staleFlows{
-		gone:  map[hostPort]netip.AddrPort{{false, 6, any4, 8080}: netip.MustParseAddrPort("10.1.0.2:80")},
+		gone:  map[hostPort]netip.AddrPort{{false, 6, any4, 8080}: netip.MustParseAddrPort("10.1.0.2:80"), {false, 132, any4, 9000}: netip.MustParseAddrPort("10.1.0.2:90")},
 		come:  map[hostPort]bool{{false, 17, any4, 53}: true, {false, 17, ip("192.0.2.1"), 54}: true},
 		local: map[netip.Addr]bool{ip("192.0.2.1"): true, ip("192.0.2.2"): true},
-	}
-	flow := func(proto uint8, to, server string) *netlink.ConntrackFlow {
-		a, b := netip.MustParseAddrPort(to), netip.MustParseAddrPort(server)
-		return &netlink.ConntrackFlow{
-			Forward: netlink.IPTuple{Protocol: proto, DstIP: a.Addr().AsSlice(), DstPort: a.Port()},
-			Reverse: netlink.IPTuple{Protocol: proto, SrcIP: b.Addr().AsSlice(), SrcPort: b.Port()},
-		}
 	}
 	for _, c := range []struct {
 		what       string
@@ -155,8 +147,9 @@ func TestStaleFlows(t *testing.T) {
 		{"through the host, elsewhere", 17, "198.51.100.1:53", "198.51.100.1:53", false},
 		{"to one address", 17, "192.0.2.1:54", "192.0.2.1:54", true},
 		{"to another address", 17, "192.0.2.2:54", "192.0.2.2:54", false},
+		{"an association", 132, "192.0.2.1:9000", "10.1.0.2:90", true},
 	} {
-		if got := s.MatchConntrackFlow(flow(c.proto, c.to, c.server)); got != c.stale {
+		if got := s.match(flow{protocol: c.proto, to: netip.MustParseAddrPort(c.to), server: netip.MustParseAddrPort(c.server)}); got != c.stale {
 			t.Errorf("%s: stale %t, want %t", c.what, got, c.stale)
 		}
 	}
