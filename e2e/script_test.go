@@ -22,7 +22,7 @@ import (
 
 func TestMain(m *testing.M) {
 	apart.Main()
-	testscript.Main(m, map[string]func(){"cnmctl": cnmctl, "veth-plugin": vethPlugin})
+	testscript.Main(m, map[string]func(){"cnmctl": cnmctl, "veth-plugin": vethPlugin, "scripted-plugin": scriptedPlugin})
 }
 
 // cnmctl is the command under test, in a process of its own.

@@ -109,7 +109,7 @@ func (c *Client) AllocateNetwork(ctx context.Context, id string, options map[str
 
 // FreeNetwork is the inverse of AllocateNetwork.
 func (c *Client) FreeNetwork(ctx context.Context, id string) error {
-	return c.driver(ctx, "FreeNetwork", networkRequest{NetworkID: id}, nil)
+	return c.driver(ctx, "FreeNetwork", struct{ NetworkID string }{id}, nil)
 }
 
 // CreateNetwork makes a network.
@@ -119,7 +119,7 @@ func (c *Client) CreateNetwork(ctx context.Context, id string, options map[strin
 
 // DeleteNetwork is the inverse of CreateNetwork.
 func (c *Client) DeleteNetwork(ctx context.Context, id string) error {
-	return c.driver(ctx, "DeleteNetwork", networkRequest{NetworkID: id}, nil)
+	return c.driver(ctx, "DeleteNetwork", struct{ NetworkID string }{id}, nil)
 }
 
 // CreateEndpoint makes an endpoint. What the request leaves open the plugin may set.
