@@ -72,20 +72,25 @@ func life(t *testing.T, each func(t *testing.T, s stage)) {
 	t.Parallel()
 	apart.Test(t, func(t *testing.T) {
 		first, second := folders(t)
-		for _, s := range stages(first, second) {
-			s.before = machine(t)
-			s.ops = operations(t, s.run)
-			s.after = machine(t)
-			must(t, 0, s.plan...)
-			must(t, 0, s.back...)
-			isLike(t, s.before)
-			t.Run(s.name, func(t *testing.T) { each(t, s) })
-			if t.Failed() {
-				return
-			}
-			must(t, 0, s.run...)
-		}
+		goThrough(t, stages(first, second), each)
 	})
+}
+
+func goThrough(t *testing.T, life []stage, each func(t *testing.T, s stage)) {
+	t.Helper()
+	for _, s := range life {
+		s.before = machine(t)
+		s.ops = operations(t, s.run)
+		s.after = machine(t)
+		must(t, 0, s.plan...)
+		must(t, 0, s.back...)
+		isLike(t, s.before)
+		t.Run(s.name, func(t *testing.T) { each(t, s) })
+		if t.Failed() {
+			return
+		}
+		must(t, 0, s.run...)
+	}
 }
 
 // operations goes through a run and lists its operations in their order.
