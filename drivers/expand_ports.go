@@ -3,6 +3,7 @@ package drivers
 import (
 	"slices"
 
+	"github.com/cnmctl/cnmctl/drivers/policy"
 	"github.com/cnmctl/cnmctl/state"
 )
 
@@ -19,15 +20,16 @@ func (x *expander) publish(all []Driver) {
 			if len(a.Ports) == 0 {
 				continue
 			}
-			by := a.Mark.Address
+			by := a
 			if !traits[a.network.Driver].Of(a.network.Network).Ports {
 				var ok bool
 				if by, ok = s.portCarrier(traits); !ok {
 					continue // refused before
 				}
+				x.judgement = x.judgement.Through(leads(a, by))
 			}
 			for _, p := range a.Ports {
-				x.published[by] = append(x.published[by], Published{Port: p, By: a.Mark})
+				x.published[by.Mark.Address] = append(x.published[by.Mark.Address], Published{Port: p, By: a.Mark})
 			}
 		}
 	}
@@ -35,7 +37,7 @@ func (x *expander) publish(all []Driver) {
 
 // portCarrier is the endpoint by which a sandbox gets out, among those whose networks can
 // publish: by the same election as the default route.
-func (s *sandbox) portCarrier(traits map[string]Traits) (state.Address, bool) {
+func (s *sandbox) portCarrier(traits map[string]Traits) (attachment, bool) {
 	var stand []candidate
 	for _, a := range s.attached {
 		n := a.network.Network
@@ -45,9 +47,21 @@ func (s *sandbox) portCarrier(traits map[string]Traits) (state.Address, bool) {
 		}
 	}
 	if len(stand) == 0 {
-		return "", false
+		return attachment{}, false
 	}
-	return slices.MinFunc(stand, candidate.compare).Mark.Address, true
+	return slices.MinFunc(stand, candidate.compare).attachment, true
+}
+
+// leads are the ports of an endpoint that are reached at another one's addresses.
+func leads(a, by attachment) []policy.Lead {
+	var out []policy.Lead
+	for _, p := range a.Ports {
+		out = append(out, policy.Lead{
+			Of: single(a.IPv4, a.IPv6), To: single(by.IPv4, by.IPv6), Protocol: p.Protocol,
+			Ports: state.PortRange{First: p.Container, Last: p.Container + p.Count - 1},
+		})
+	}
+	return out
 }
 
 // portClaims are claims on the ports of its sandbox's host that an endpoint publishes.

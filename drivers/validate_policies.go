@@ -18,6 +18,7 @@ func validatePolicies(t *spec.Topology, all []Driver) hcl.Diagnostics {
 	}
 	v := &policyValidator{
 		drivers: map[string]Driver{}, networks: map[state.Address]*spec.Network{}, on: map[state.Address]*spec.Network{},
+		publishes: map[state.Address]bool{},
 		addresses: blockAddresses(t),
 	}
 	for _, d := range all {
@@ -30,6 +31,7 @@ func validatePolicies(t *spec.Topology, all []Driver) hcl.Diagnostics {
 	for _, e := range t.Endpoints {
 		if n := v.networks[e.Network]; n != nil {
 			v.on[e.Mark.Address] = n
+			v.publishes[e.Mark.Address] = len(e.Ports) > 0
 		}
 	}
 	var diags hcl.Diagnostics
@@ -50,7 +52,9 @@ type policyValidator struct {
 	drivers  map[string]Driver
 	networks map[state.Address]*spec.Network
 	// on is the network that a block is, or is in.
-	on        map[state.Address]*spec.Network
+	on map[state.Address]*spec.Network
+	// publishes: the endpoint has ports on its host, by which it is reached from outside.
+	publishes map[state.Address]bool
 	addresses map[state.Address][]netip.Prefix
 }
 
@@ -142,7 +146,7 @@ func (v *policyValidator) pair(r state.FlowRule, from, to state.Peer, at spec.Pe
 		return v.between(r, a, b, at)
 	case a != nil:
 		return v.outside(a, to, at.To)
-	case b != nil:
+	case b != nil && !v.publishes[to.Block]:
 		return v.outside(b, from, at.From)
 	}
 	return nil

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"net"
 	"runtime"
 	"strings"
@@ -13,12 +14,17 @@ import (
 // The machine itself, where a verb wants a namespace.
 const machineItself = "host"
 
-// in calls fn on a thread that is in the namespace: sockets stay where they were made.
+// in calls fn on a thread that is in the namespace: sockets stay where they were made. That
+// of a host is called HOST/NAMESPACE.
 func in(ts *testscript.TestScript, ns string, fn func() error) error {
 	if ns == machineItself {
 		return fn()
 	}
-	fd, err := unix.Open("/run/netns/"+ns, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	path := "/run/netns/" + ns
+	if host, name, ok := strings.Cut(ns, "/"); ok {
+		path = fmt.Sprintf("/proc/%d/root/run/netns/%s", remembered(ts).hosts[host].PID(), name)
+	}
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		ts.Fatalf("there is no namespace %s: %v", ns, err)
 	}

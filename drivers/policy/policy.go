@@ -18,8 +18,9 @@ type Judgement struct {
 	// shut and denied are what may not be: by whatever, and by some services.
 	shut, denied []flows
 	allowed      []flows
-	// closed are the targets of what is allowed, from wherever.
-	closed []flows
+	// closed are the targets of what is allowed, from wherever; closedPorts single ports of
+	// others by which those are reached.
+	closed, closedPorts []flows
 }
 
 // flows are all those from some addresses to some by some services.
@@ -53,7 +54,7 @@ func Of(policies []state.Policy) Judgement {
 
 // Empty reports that nothing is said of any flow.
 func (j Judgement) Empty() bool {
-	return len(j.exempt)+len(j.shut)+len(j.denied)+len(j.allowed)+len(j.closed) == 0
+	return len(j.exempt)+len(j.shut)+len(j.denied)+len(j.allowed)+len(j.closed)+len(j.closedPorts) == 0
 }
 
 // within is what is said of flows from some addresses to some.
@@ -70,14 +71,14 @@ func (j Judgement) within(src, dst spans) Judgement {
 		}
 		return out
 	}
-	return Judgement{clip(j.exempt), clip(j.shut), clip(j.denied), clip(j.allowed), clip(j.closed)}
+	return Judgement{clip(j.exempt), clip(j.shut), clip(j.denied), clip(j.allowed), clip(j.closed), clip(j.closedPorts)}
 }
 
 // And is what both say. They do not contradict each other when they are of one judgement.
 func (j Judgement) And(o Judgement) Judgement {
 	return Judgement{
 		append(j.exempt, o.exempt...), append(j.shut, o.shut...), append(j.denied, o.denied...),
-		append(j.allowed, o.allowed...), append(j.closed, o.closed...),
+		append(j.allowed, o.allowed...), append(j.closed, o.closed...), append(j.closedPorts, o.closedPorts...),
 	}
 }
 

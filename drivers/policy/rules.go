@@ -34,6 +34,7 @@ var verdicts = []verdict{
 	{"policy_denied", func(j Judgement) []flows { return j.denied }, state.Drop, true},
 	{"policy_allowed", func(j Judgement) []flows { return j.allowed }, state.Accept, true},
 	{"policy_closed", func(j Judgement) []flows { return j.closed }, state.Drop, false},
+	{"policy_closed_ports", func(j Judgement) []flows { return j.closedPorts }, state.Drop, true},
 }
 
 // family is what differs between IPv4 and IPv6.
