@@ -102,6 +102,17 @@ func outputsDocument(all []*spec.Output) map[string]any {
 	return doc
 }
 
+// outputsShown is outputsDocument without the values that are not to be shown.
+func outputsShown(all []*spec.Output) map[string]any {
+	doc := outputsDocument(all)
+	for _, o := range all {
+		if o.Sensitive {
+			delete(doc[o.Name].(map[string]any), "value")
+		}
+	}
+	return doc
+}
+
 // outputBlock is a saved output as one writes it in the language; a sensitive one cannot be.
 func outputBlock(o *spec.Output) string {
 	if o.Sensitive {
@@ -140,12 +151,7 @@ func (f *flow) showOutputs() error {
 	}
 	f.s.say.line("\nOutputs:\n")
 	f.s.say.outputs(all)
-	shown := outputsDocument(all)
-	for _, o := range all {
-		if o.Sensitive {
-			delete(shown[o.Name].(map[string]any), "value")
-		}
-	}
+	shown := outputsShown(all)
 	f.s.say.stream.emit("info", "outputs", fmt.Sprintf("Outputs: %d", len(shown)), map[string]any{"outputs": shown})
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/cnmctl/cnmctl/applier"
 	"github.com/cnmctl/cnmctl/state"
@@ -63,9 +64,18 @@ func action(env Env, run func(context.Context, *session) error) ucli.ActionFunc 
 				err = lost
 			}
 		}
-		s.say.failure(withRemedy(err))
+		if !unread(err) {
+			s.say.failure(withRemedy(err))
+		}
 		return quietly(exitCode(err))
 	}
+}
+
+// unread reports that nobody reads what is written, as with `cnmctl graph | head`: there is
+// nobody to tell.
+func unread(err error) bool {
+	var at *fs.PathError
+	return errors.As(err, &at) && at.Path == os.Stdout.Name() && errors.Is(err, syscall.EPIPE)
 }
 
 // withRemedy says what to do about a missing permission.

@@ -100,7 +100,7 @@ func showLive(ctx context.Context, s *session, addresses []string) error {
 func liveDocument(stack string, blocks []liveBlock, outputs []*spec.Output) map[string]any {
 	doc := map[string]any{"format_version": "1.1", "stack": stack, "blocks": blocks}
 	if len(outputs) > 0 {
-		doc["outputs"] = outputsDocument(outputs)
+		doc["outputs"] = outputsShown(outputs)
 	}
 	return doc
 }

@@ -3,6 +3,7 @@ package spec
 import (
 	"cmp"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/cnmctl/cnmctl/state"
@@ -32,7 +33,7 @@ func (i *instance) fillEndpoint(rd *reading, v *values) {
 		Bandwidth: bandwidth(v), Impairment: rd.impairment(v),
 	}
 	if rec.Name == "" && !rd.lost(v, "name") {
-		rec.Name = i.label
+		rec.Name = strings.TrimRight(i.label, "-.") // of a key like "a*": no part of a host's name ends so
 	}
 	i.open = !rec.IPv4.IsValid() || !rec.IPv6.IsValid()
 	if i.in != nil {

@@ -198,7 +198,11 @@ func templateFunc(doc, param string, funcs map[string]function.Function, source 
 		}
 		for _, t := range expr.Variables() {
 			if _, ok := vars[t.RootName()]; !ok {
-				return cty.NilVal, function.NewArgErrorf(1, "the template uses %q at %s, which is not among the variables.%s", t.RootName(), place(t.SourceRange()), didYouMean(t.RootName(), sortedNames(vars), "There is"))
+				hint := didYouMean(t.RootName(), sortedNames(vars), "There is")
+				if hint != "" {
+					hint = "." + strings.TrimRight(hint, ".?") // whoever reports it ends the sentence
+				}
+				return cty.NilVal, function.NewArgErrorf(1, "the template uses %q at %s, which is not among the variables%s", t.RootName(), place(t.SourceRange()), hint)
 			}
 		}
 		v, diags := expr.Value(&hcl.EvalContext{Variables: vars, Functions: funcs})

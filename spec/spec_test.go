@@ -123,6 +123,25 @@ output "addresses" { value = { for k, e in endpoint.web : k => e.ipv4 } }
 	}
 }
 
+// What keys make of names can be written as a name.
+func TestNamesOfKeys(t *testing.T) {
+	_, top := evaluate(t, `
+-- main.hcl --
+network "n" {}
+endpoint "e" {
+  for_each = toset(["a*", "b.", "c"])
+  network  = network.n
+}
+`)
+	var names []string
+	for _, e := range top.Endpoints {
+		names = append(names, e.Name)
+	}
+	if diff := cmp.Diff([]string{"e-a", "e-b", "e-c"}, names); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // A set is a set, however it is made: each key once, in order.
 func TestTosetOfTexts(t *testing.T) {
 	for list, want := range map[string]string{
