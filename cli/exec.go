@@ -98,10 +98,14 @@ func (f *flow) sandboxesSeen() state.World {
 func (f *flow) sandboxPlace(name string) (state.Place, error) {
 	found := map[state.Place]state.Address{}
 	var known []string
+	elsewhere := ""
 	for _, k := range f.before.Keys() {
 		switch o := f.before[k].(type) {
 		case state.Sandbox:
 			if o.Host != "" && o.Host != f.host {
+				if name == o.Name || name == string(o.Mark.Address) {
+					elsewhere = o.Host
+				}
 				continue
 			}
 			known = append(known, string(o.Mark.Address))
@@ -127,6 +131,9 @@ func (f *flow) sandboxPlace(name string) (state.Place, error) {
 		}
 		slices.Sort(which)
 		return "", fmt.Errorf("%q may be %s; give the address", name, strings.Join(which, " or "))
+	}
+	if elsewhere != "" {
+		return "", fmt.Errorf("sandbox %q of stack %s is on host %s, and this is %s: run the command there", name, f.stack, elsewhere, f.host)
 	}
 	return "", fmt.Errorf("stack %s has no sandbox %q here%s", f.stack, name, listing(known))
 }

@@ -159,8 +159,11 @@ func (s *session) table(t table) error {
 func cell(v any) string {
 	var text string
 	switch v := v.(type) {
+	case nil:
 	case []string:
 		text = strings.Join(v, ",")
+	case []uint32:
+		text = strings.Trim(strings.ReplaceAll(fmt.Sprint(v), " ", ","), "[]")
 	case bool:
 		text = map[bool]string{true: "yes", false: "no"}[v]
 	default:

@@ -6,7 +6,6 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -73,12 +72,9 @@ func (i *inventory) networks() table {
 		on[e.Network]++
 	}
 	for _, n := range i.records.Networks {
-		subnets, vnis := []string{}, []string{}
+		subnets, vnis := []string{}, append([]uint32{}, n.VNIs...)
 		for _, s := range n.Subnets {
 			subnets = append(subnets, s.CIDR.String())
-		}
-		for _, vni := range n.VNIs {
-			vnis = append(vnis, strconv.FormatUint(uint64(vni), 10))
 		}
 		t.add(n.Name, n.Driver, subnets, vnis, n.Internal, on[n.Mark.Address], n.Mark.Address)
 	}
@@ -160,11 +156,11 @@ func listHosts(ctx context.Context, _ *session, i *inventory) (table, error) {
 		boxes[name] += 0
 	}
 	for _, name := range slices.Sorted(maps.Keys(boxes)) {
-		vtep, mtu := "", ""
+		vtep, mtu := "", any(nil)
 		if r, ok := records[name]; ok && r.VTEP.IsValid() {
 			vtep = r.VTEP.String()
 			if r.MTU > 0 {
-				mtu = strconv.Itoa(r.MTU)
+				mtu = r.MTU
 			}
 		}
 		t.add(name, vtep, mtu, boxes[name], said.agents[name], said.seen(name), said.by[name].Serial, said.text(name))

@@ -204,9 +204,9 @@ func (r *related) changedNear(a state.Address, reach int) bool {
 	return false
 }
 
-// whyGone is why nobody wants the block any more.
+// whyGone is why nobody wants the block any more. Who follows records knows of no configuration.
 func (d *diff) whyGone(a state.Address) string {
-	if d.opts.Destroy {
+	if d.opts.Destroy || d.opts.Decls == nil {
 		return ""
 	}
 	b, key := blockOf(a)
