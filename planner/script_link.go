@@ -110,6 +110,9 @@ func born(l state.Link) string {
 	if !l.MAC.IsZero() {
 		text += " address " + l.MAC.String()
 	}
+	if l.Type == state.Veth {
+		text += " numtxqueues 1 numrxqueues 1" // as the kernel takes the others away again, see state/kernel
+	}
 	return text
 }
 

@@ -130,7 +130,7 @@ func (k *Kernel) closeMeanwhile(sockets []int) {
 	if len(sockets) == 0 {
 		return
 	}
-	k.closing.Go(func() {
+	k.background.Go(func() {
 		var group errgroup.Group
 		group.SetLimit(closers)
 		for _, fd := range sockets {

@@ -47,8 +47,11 @@ type Kernel struct {
 	// askSecrets is Config.Secrets. secured: the last snapshot has IPsec states and policies.
 	askSecrets func(context.Context) (map[uint32]state.Secret, error)
 	secured    bool
-	// closing are sockets that are being closed.
-	closing sync.WaitGroup
+	// room is how many open files there is room for, see makeRoom.
+	room int
+	// background is what goes on beside the calls: sockets that are being closed, and room
+	// that is being made.
+	background sync.WaitGroup
 }
 
 var _ state.Target = (*Kernel)(nil)
@@ -98,7 +101,7 @@ func (k *Kernel) Close() error {
 	}
 	k.doomed.close()
 	k.leave()
-	k.closing.Wait()
+	k.background.Wait()
 	return unix.Close(k.host)
 }
 

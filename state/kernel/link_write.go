@@ -76,6 +76,7 @@ func newBridge(b *batch, l state.Link, group uint32) {
 func newVeth(b *batch, l, peer state.Link, master int32, groups [2]uint32, peerNS int) {
 	b.request(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL, ifinfo(0, 0, 0))
 	birth(&b.message, l, groups[0])
+	oneQueue(&b.message)
 	if master != 0 {
 		b.u32(unix.IFLA_MASTER, uint32(master))
 	}
@@ -85,6 +86,7 @@ func newVeth(b *batch, l, peer state.Link, master int32, groups [2]uint32, peerN
 			b.nest(vethInfoPeer, func() {
 				b.b = append(b.b, ifinfo(0, 0, 0)...)
 				birth(&b.message, peer, groups[1])
+				oneQueue(&b.message)
 				if peerNS >= 0 {
 					b.u32(unix.IFLA_NET_NS_FD, uint32(peerNS))
 				}
@@ -92,6 +94,14 @@ func newVeth(b *batch, l, peer state.Link, master int32, groups [2]uint32, peerN
 		})
 	})
 	b.end()
+}
+
+// oneQueue adds that an end has the one queue each way that it uses. Left to itself the kernel
+// makes one for each processor, and takes all but the first away again, with an RCU grace
+// period for each end (veth_init_queues in drivers/net/veth.c).
+func oneQueue(m *message) {
+	m.u32(unix.IFLA_NUM_TX_QUEUES, 1)
+	m.u32(unix.IFLA_NUM_RX_QUEUES, 1)
 }
 
 // vethInfoPeer is VETH_INFO_PEER of linux/veth.h.

@@ -25,6 +25,7 @@ func (r *run) createNamespaces(ops []int) error {
 		return fmt.Errorf("preparing %s: %w", r.netnsDir, err)
 	}
 	defer unlock()
+	r.makeRoom(len(r.places) + len(ops))
 	left := make(chan int, len(ops))
 	for _, i := range ops {
 		left <- i

@@ -73,6 +73,7 @@ func (k *Kernel) Snapshot(ctx context.Context) (*Live, error) {
 	if err != nil {
 		return nil, err
 	}
+	k.makeRoom(len(names))
 	live := &Live{
 		World: make(state.World, 16*len(names)), HostAddresses: map[netip.Addr]string{},
 		Links: map[string]bool{}, MTUs: map[string]int{}, VNIs: map[uint32]bool{},
