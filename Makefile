@@ -10,7 +10,13 @@ LINTER    := bin/golangci-lint
 CONSUL    := bin/consul
 QUICK     := $(CNMCTL) -chdir=examples/quickstart
 GOTEST    := $(GO) run -C tools ./gotest
-# The race detector needs cgo; cnmctl itself never does.
+# Packages are tested in this order: those first that take longest.
+LONG      := ./e2e/vm ./drivers/registry ./faults ./state/consul ./laws
+# What does more than one thing at a time runs once more with the race detector, except for
+# tests that only look at what cnmctl says, or at which packets pass. The detector needs cgo;
+# cnmctl itself never does.
+CONCURRENT := ./drivers/registry ./faults ./state/consul/... ./laws ./e2e ./agent ./applier/... ./cli ./planner/... ./plugin/... ./state/...
+NO_RACE   := ^(TestTraffic|TestBadValues|TestNeighborLimits|FuzzConfig)$$|^TestContract$$/ten_thousand|^TestScripts$$/^(bad-input|color|completion|fmt|graph|help|output|validate|variables|version)$$
 # What a release is built from; empty outside of git.
 COMMIT    := $(shell git describe --always --dirty --abbrev=12 2>/dev/null)
 BUILD     := CGO_ENABLED=0 $(GO) build -trimpath
@@ -43,11 +49,11 @@ demo-overlay: build prepare $(CONSUL) ## walk through networks across three host
 	@PATH="$(CURDIR)/bin:$$PATH" examples/overlay/demo.sh
 
 test: prepare $(CONSUL) check ## everything: format, vet, linter, unit, kernel and example tests, race detector
-	@$(GOTEST) -timeout=25m ./...
-	@$(GOTEST) -race -short -timeout=25m ./...
+	@$(GOTEST) -timeout=25m $(LONG) ./...
+	@$(GOTEST) -race -short -timeout=25m -skip='$(NO_RACE)' $(CONCURRENT)
 
 test-short: prepare ## the quick part of the tests, for while you work
-	@$(GOTEST) -short ./...
+	@$(GOTEST) -short $(LONG) ./...
 
 prepare:
 	@tools/prepare

@@ -104,13 +104,14 @@ func operations(t *testing.T, run []string) []state.Op {
 }
 
 // each calls f with operations of the stage, in full tests with every step-th and in short
-// ones with some, until it fails.
+// ones with one early and one late, until it fails.
 func (s stage) each(t *testing.T, step int, f func(t *testing.T, n int)) {
+	first := 0
 	if testing.Short() {
-		step = max(step, 20)
+		first, step = len(s.ops)/3, max(1, len(s.ops)/2)
 	}
 	t.Logf("%d operations", len(s.ops))
-	for n := 0; n < len(s.ops) && !t.Failed(); n += step {
+	for n := first; n < len(s.ops) && !t.Failed(); n += step {
 		t.Run(fmt.Sprintf("%d: %s %s", n, s.ops[n].Action, s.ops[n].Key), func(t *testing.T) { f(t, n) })
 	}
 }

@@ -14,17 +14,16 @@ import (
 
 // TestKept holds the laws over the pairs of configurations that broke one once.
 func TestKept(t *testing.T) {
-	apart.Test(t, func(t *testing.T) {
-		files, err := filepath.Glob("testdata/*.txtar")
-		if err != nil || len(files) == 0 {
-			t.Fatalf("finding the pairs: %v, %v", files, err)
-		}
-		for _, file := range files {
-			t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
-				checkLaws(t, readPair(t, file))
-			})
-		}
-	})
+	files, err := filepath.Glob("testdata/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("finding the pairs: %v, %v", files, err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+			t.Parallel()
+			apart.Test(t, func(t *testing.T) { checkLaws(t, readPair(t, file)) })
+		})
+	}
 }
 
 func readPair(t *testing.T, file string) pair {

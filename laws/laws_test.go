@@ -21,14 +21,14 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// TestLaws draws pairs of configurations, 100 in all, or a dozen in short mode, on as many
+// TestLaws draws pairs of configurations, 100 in all, or eight in short mode, on as many
 // machines as there is a use for: much of the time passes with waiting for the kernel.
 // What it finds is shrunk and kept, see keep.
 func TestLaws(t *testing.T) {
 	const machines = 4
 	checks := 25
 	if testing.Short() {
-		checks = 5 * 3 // of which rapid runs a fifth in short mode
+		checks = 5 * 2 // of which rapid runs a fifth in short mode
 	}
 	for i := range machines {
 		t.Run(strconv.Itoa(i), func(t *testing.T) {

@@ -18,7 +18,7 @@ import (
 func TestRollback(t *testing.T) {
 	checks := "-rapid.checks=30"
 	if testing.Short() {
-		checks = "-rapid.checks=20" // of which rapid runs a fifth in short mode
+		checks = "-rapid.checks=15" // of which rapid runs a fifth in short mode
 	}
 	apart.Test(t, func(t *testing.T) {
 		t.Setenv("TMPDIR", t.TempDir())

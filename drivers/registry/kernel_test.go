@@ -229,7 +229,7 @@ func (m *machine) pings(paths []string, targets map[string]string, works string)
 		if _, ok := in[from]; !ok {
 			in[from] = "ip netns exec " + drivertest.Stack + "-" + from + " "
 		}
-		ping := "ping -n -c 4 -i 0.4 -W 1 " + targets[to]
+		ping := "ping -n -c 4 -i 0.2 -W 0.5 " + targets[to]
 		if slices.Contains(strings.Fields(works), path) {
 			ping = "timeout 60 sh -c 'until ping -n -c 1 -W 1 " + targets[to] + "; do :; done'"
 		}

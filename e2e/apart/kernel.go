@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -22,23 +23,38 @@ const netnsDir = "/run/netns"
 // Kernel is all that the kernel holds of the network, for the machine and every named
 // namespace, in the words of iproute2, nft and /proc/sys/net: a line for each thing, sorted
 // under a heading for each place and witness. What differs between two looks at one kernel
-// is left out, so that two machines can be compared.
+// is left out, so that two machines can be compared. It waits for what the kernel has yet to
+// do about carriers that it knows of already.
 func Kernel() (string, error) {
-	entries, err := os.ReadDir(netnsDir)
-	if err != nil && !os.IsNotExist(err) {
-		return "", err
-	}
-	var b strings.Builder
-	if err := look(&b, machine); err != nil {
-		return "", err
-	}
-	for _, e := range entries {
-		err := inNamespace(netnsDir+"/"+e.Name(), func() error { return look(&b, "namespace "+e.Name()) })
-		if err != nil {
-			return "", fmt.Errorf("looking into namespace %s: %w", e.Name(), err)
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		text, busy, err := lookEverywhere()
+		if err != nil || !busy || time.Now().After(deadline) {
+			return text, err
 		}
 	}
-	return b.String(), nil
+}
+
+func lookEverywhere() (text string, busy bool, err error) {
+	entries, err := os.ReadDir(netnsDir)
+	if err != nil && !os.IsNotExist(err) {
+		return "", false, err
+	}
+	var b strings.Builder
+	busy, err = look(&b, machine)
+	if err != nil {
+		return "", false, err
+	}
+	for _, e := range entries {
+		err := inNamespace(netnsDir+"/"+e.Name(), func() error {
+			more, err := look(&b, "namespace "+e.Name())
+			busy = busy || more
+			return err
+		})
+		if err != nil {
+			return "", false, fmt.Errorf("looking into namespace %s: %w", e.Name(), err)
+		}
+	}
+	return b.String(), busy, nil
 }
 
 // inNamespace calls fn on a thread that is in the namespace, as are the programs that fn
@@ -86,8 +102,14 @@ var witnesses = []struct{ command, input, about string }{
 	{"nft -s list ruleset", "", ""},
 }
 
-// look asks all witnesses about the place that the thread is in.
-func look(b *strings.Builder, place string) error {
+// underWay is a link that has a carrier, of which addrconf and the bridge that it is in have
+// not heard: its own address and its routes are still to come. The kernel tells them in the
+// background (linkwatch), and a busy one takes its time.
+var underWay = regexp.MustCompile(`[<,]LOWER_UP[,>].* state (DOWN|LOWERLAYERDOWN) `)
+
+// look asks all witnesses about the place that the thread is in, and reports whether the
+// kernel has still to do something there.
+func look(b *strings.Builder, place string) (busy bool, err error) {
 	said := ""
 	for _, w := range witnesses {
 		if !strings.Contains(said, w.about) {
@@ -98,14 +120,15 @@ func look(b *strings.Builder, place string) error {
 		cmd.Stdin = strings.NewReader(w.input)
 		out, err := cmd.CombinedOutput()
 		if err != nil {
-			return fmt.Errorf("%s: %w: %s", w.command, err, out)
+			return false, fmt.Errorf("%s: %w: %s", w.command, err, out)
 		}
+		busy = busy || underWay.Match(out)
 		said += string(out)
 		fmt.Fprintf(b, "== %s: %s\n%s", place, w.command, settled(words[0], string(out)))
 	}
 	settings, err := sysctls(place == machine)
 	fmt.Fprintf(b, "== %s: /proc/sys/net\n%s", place, settings)
-	return err
+	return busy, err
 }
 
 // volatile is what differs between two looks at one kernel: indices, timers, what a
@@ -144,11 +167,12 @@ func settled(program, text string) string {
 	return strings.Join(lines, "")
 }
 
-// comesLate reports a route to an interface's own link-local address, which the kernel
-// adds when it has made sure that nobody else has it, a second or two later.
-func comesLate(line string) bool {
-	return strings.HasPrefix(line, "local fe80::") || strings.HasPrefix(line, "anycast fe80::")
-}
+// late are the routes that follow from an IPv6 address: the kernel adds them in the background
+// once it has made sure that nobody else has the address (addrconf_dad_work), which for one
+// of its own choice takes a second or two.
+var late = regexp.MustCompile(`^(local|anycast) \S*:\S* .*\bproto kernel\b`)
+
+func comesLate(line string) bool { return late.MatchString(line) }
 
 // switched reports a setting that cnmctl turns on for the machine and leaves on, or that
 // the kernel changes along with one.
@@ -193,15 +217,21 @@ func settings(b *strings.Builder, dir string, own bool) error {
 }
 
 // setting reads a file below /proc/sys, if it can be read: some are only for writing, or
-// secret. There are a thousand in every namespace, and os.ReadFile takes five calls for each.
+// secret. There are a thousand in every namespace: os.ReadFile takes five calls for each, and
+// the kernel fills as much memory with zeros as the reader has room for (proc_sys_call_handler).
 func setting(path string) (string, bool) {
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return "", false
 	}
 	defer unix.Close(fd)
-	var buf [4096]byte
-	n, err := unix.Read(fd, buf[:])
+	var short [64]byte
+	buf := short[:]
+	n, err := unix.Read(fd, buf)
+	if err == nil && n == len(buf) { // there is more, which only a first reading gives
+		buf = make([]byte, 1<<16)
+		n, err = unix.Pread(fd, buf, 0)
+	}
 	if err != nil {
 		return "", false
 	}

@@ -107,7 +107,7 @@ func brokenOff(err error) bool {
 func distrust(err error) bool { return strings.Contains(err.Error(), "tls: ") }
 
 // passing reports that a server answered that it cannot now: it has no leader, or too
-// much to do. The rate limiter says 429 when another server may help and 503 when only
+// much to do, or it has only now begun and is not in its own catalog yet. The rate limiter says 429 when another server may help and 503 when only
 // the leader could; all else that passes is a 500 and told by its text.
 func passing(err error) bool {
 	var status api.StatusError
@@ -119,7 +119,7 @@ func passing(err error) bool {
 		return true
 	case http.StatusInternalServerError:
 		for _, text := range []string{"No cluster leader", "not leader", "leadership lost", "leadership transfer",
-			"No path to datacenter", "rpc error", "raft is already shutdown", "lead thread didn't get connection",
+			"No path to datacenter", "Missing node registration", "rpc error", "raft is already shutdown", "lead thread didn't get connection",
 			"connection refused", "EOF", "timed out", "timeout"} {
 			if strings.Contains(status.Body, text) {
 				return true

@@ -11,7 +11,9 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -56,7 +58,7 @@ func main() {
 
 func test(args []string) (int, error) {
 	start := time.Now()
-	cmd := exec.Command("go", append([]string{"test", "-json"}, args...)...)
+	cmd := exec.Command("go", append([]string{"test", "-json", "-p=" + packages()}, args...)...)
 	cmd.Dir = ".."
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
@@ -78,6 +80,10 @@ func test(args []string) (int, error) {
 	short := slices.Contains(args, "-short")
 	return r.verdict(short, !cmd.ProcessState.Success(), time.Since(start)), nil
 }
+
+// packages is how many packages are tested at once: their tests wait for the kernel and for
+// Consul as long as they compute.
+func packages() string { return strconv.Itoa(2 * runtime.NumCPU()) }
 
 // ignoreExit drops "exit status 1": the events said why.
 func ignoreExit(err error) error {
