@@ -158,6 +158,17 @@ func (w writer) table(name string, m map[string]string) {
 	w.SetAttributeValue(name, cty.ObjectVal(object))
 }
 
+func (w writer) numbers(name string, m map[string]uint32) {
+	if len(m) == 0 {
+		return
+	}
+	object := make(map[string]cty.Value, len(m))
+	for k, v := range m {
+		object[k] = cty.NumberUIntVal(uint64(v))
+	}
+	w.SetAttributeValue(name, cty.ObjectVal(object))
+}
+
 // reference writes a reference to another block, under the label that it has here.
 func (w writer) reference(name string, a state.Address) {
 	if a == "" {
@@ -265,6 +276,7 @@ func (w writer) endpoint(e state.Endpoint) {
 	w.texts("link_local_ips", links)
 	w.text("mac", e.MAC.String())
 	w.text("interface", e.Interface)
+	w.text("vrf", e.VRF)
 	w.flag("names", !e.Nameless, true)
 	w.texts("aliases", e.Aliases)
 	w.number("gateway_priority", int64(e.Priority))
@@ -318,6 +330,7 @@ func (w writer) sandbox(s state.Sandbox) {
 	if s.Hostname != s.Name {
 		w.text("hostname", s.Hostname)
 	}
+	w.numbers("vrfs", s.VRFs)
 	w.texts("loopback", prefixTexts(s.Loopback))
 	w.table("sysctls", s.Sysctls)
 	w.table("extra_hosts", addrTexts(s.ExtraHosts))
@@ -353,6 +366,7 @@ func (w writer) route(r state.StaticRoute) {
 	w.addr("src", r.Src)
 	w.number("metric", int64(r.Metric))
 	w.number("table", int64(r.Table))
+	w.text("vrf", r.VRF)
 	if r.Type != state.Unicast {
 		w.text("type", string(r.Type))
 	}

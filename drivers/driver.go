@@ -79,6 +79,13 @@ type Apart interface {
 	Apart(state.Network) bool
 }
 
+// Domain is implemented by drivers whose networks may be in VRFs of the host.
+type Domain interface {
+	// Domain is the VRF that the host routes the network in, "" for none, and the table
+	// that the VRF is to have; 0: somebody else has made it.
+	Domain(state.Network) (vrf string, table uint32)
+}
+
 // Of are the traits of one network of the driver.
 func (t Traits) Of(n state.Network) Traits {
 	if t.Refiner == nil {

@@ -196,8 +196,8 @@ func (x *expander) spaceOf(a state.Address) *sandbox {
 	return s
 }
 
-// share shows the endpoints of a namespace, which are with its first sandbox by now, to
-// those who share it, in one order.
+// share shows the endpoints and VRFs of a namespace, which are with its first sandbox by
+// now, to those who share it, in one order.
 func (x *expander) share() {
 	for _, s := range x.here {
 		slices.SortFunc(s.attached, func(a, b attachment) int {
@@ -206,7 +206,7 @@ func (x *expander) share() {
 	}
 	for _, s := range x.here {
 		if first := x.spaceOf(s.Mark.Address); first != nil {
-			s.attached = first.attached
+			s.attached, s.VRFs = first.attached, first.VRFs
 		}
 	}
 }
@@ -276,8 +276,12 @@ func (x *expander) expandNetwork(n *network, all []Driver) error {
 		return err
 	}
 	n.here, n.offers = true, made.Offers
+	if d, ok := all[i].(Domain); ok {
+		vrf, _ := d.Domain(n.Network)
+		x.table.vrfs = x.table.vrfs || vrf != ""
+	}
 	x.table.merge(n.Network, made)
-	if err := x.add(made.Objects...); err != nil {
+	if err := x.add(n.enslaved(made.Objects)...); err != nil {
 		return err
 	}
 	for _, a := range n.attached {
@@ -361,14 +365,13 @@ func OptionText(o state.Options, name string) string {
 }
 
 // add puts objects into the world. Two blocks may ask for the very same thing (forwarding,
-// a VLAN sub-interface, which is the first one's), never for two things of one name.
+// a VLAN sub-interface, a VRF), never for two things of one name.
 func (x *expander) add(objects ...state.Object) error {
 	for _, o := range objects {
 		k := o.Key()
 		before, taken := x.world[k]
-		if l, ok := o.(state.Link); ok && taken && l.Type == state.VLAN {
-			l.Mark = before.Owner()
-			o = l
+		if taken {
+			o, before = shared(o, before)
 		}
 		if taken && !state.Compare(o, before).Same() {
 			return fmt.Errorf("%s is asked for by %s too, in another form", k, before.Owner().Address)
@@ -376,6 +379,29 @@ func (x *expander) add(objects ...state.Object) error {
 		x.world[k] = o
 	}
 	return nil
+}
+
+// shared are two of one name as far as they may be one: that of the first block, with
+// what either of them needs.
+func shared(o, before state.Object) (again, first state.Object) {
+	switch o := o.(type) {
+	case state.Link:
+		b, ok := before.(state.Link)
+		if ok && (o.Type == state.VLAN || o.Type == state.VRF) {
+			o.Mark = b.Mark
+		}
+		if ok && o.Type == state.VRF {
+			o.NoIPv6 = o.NoIPv6 && b.NoIPv6
+			b.NoIPv6 = o.NoIPv6
+		}
+		if ok {
+			return o, b
+		}
+	case state.Route:
+		o.Mark = before.Owner()
+		return o, before
+	}
+	return o, before
 }
 
 // addRecords adds what is in the store: every record of the stack, and a claim for each

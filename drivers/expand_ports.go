@@ -23,7 +23,7 @@ func (x *expander) publish(all []Driver) {
 			by := a
 			if !traits[a.network.Driver].Of(a.network.Network).Ports {
 				var ok bool
-				if by, ok = s.portCarrier(traits); !ok {
+				if by, ok = s.portCarrier(traits, a.VRF); !ok {
 					continue // refused before
 				}
 				x.judgement = x.judgement.Through(leads(a, by))
@@ -36,12 +36,12 @@ func (x *expander) publish(all []Driver) {
 }
 
 // portCarrier is the endpoint by which a sandbox gets out, among those whose networks can
-// publish: by the same election as the default route.
-func (s *sandbox) portCarrier(traits map[string]Traits) (attachment, bool) {
+// publish: by the same election as the default route, in the same routing domain.
+func (s *sandbox) portCarrier(traits map[string]Traits, vrf string) (attachment, bool) {
 	var stand []candidate
 	for _, a := range s.attached {
 		n := a.network.Network
-		if traits[n.Driver].Of(n).Ports && !n.Internal {
+		if traits[n.Driver].Of(n).Ports && !n.Internal && a.VRF == vrf {
 			o := Offer{Gateway4: Gateway(n, a.IPv4), Gateway6: Gateway(n, a.IPv6)}
 			stand = append(stand, candidate{a, o.families()})
 		}

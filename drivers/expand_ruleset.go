@@ -98,6 +98,8 @@ type table struct {
 	own      []state.Chain
 	// judgement is what policies say of what the host forwards.
 	judgement policy.Judgement
+	// vrfs: a network of the stack is in a VRF.
+	vrfs bool
 }
 
 // merge adds the network's share. Networks come in the order of their addresses.
@@ -134,6 +136,9 @@ func (t *table) ruleset(stack string) (state.Ruleset, bool) {
 		return r, false
 	}
 	r.Chains = append(r.Chains, t.own...)
+	if t.vrfs {
+		throughVRFs(r.Chains)
+	}
 	used := setsOf(r.Chains)
 	for _, s := range baseSets() {
 		if used[s.Name] {
@@ -145,6 +150,40 @@ func (t *table) ruleset(stack string) (state.Ruleset, bool) {
 	r.Sets = append(r.Sets, judged...)
 	slices.SortFunc(r.Sets, func(a, b state.Set) int { return cmp.Compare(a.Name, b.Name) })
 	return r, true
+}
+
+// throughVRFs has the rules for what is forwarded see by which link a packet came in to a
+// VRF: by then it comes from the VRF, for iifname.
+func throughVRFs(chains []state.Chain) {
+	for i, c := range chains {
+		if c.Hook != nil && c.Name != Forward {
+			continue
+		}
+		var rules []state.FilterRule
+		for _, rule := range c.Rules {
+			rules = append(rules, rule)
+			if twin, ok := fromSlave(rule); ok {
+				rules = append(rules, twin)
+			}
+		}
+		chains[i].Rules = rules
+	}
+}
+
+// fromSlave is the rule with the link in the VRF in place of where packets come from, if it
+// looks at that.
+func fromSlave(rule state.FilterRule) (state.FilterRule, bool) {
+	found := false
+	if rule.Do.Verb == state.VerdictMap && rule.Do.Key == state.IifName {
+		rule.Do.Key, found = state.SdifName, true
+	}
+	rule.Matches = slices.Clone(rule.Matches)
+	for i, m := range rule.Matches {
+		if m.Selector == state.IifName && !m.Not {
+			rule.Matches[i].Selector, found = state.SdifName, true
+		}
+	}
+	return rule, found
 }
 
 // inVain reports that a rule looks into a set in which there is nothing.

@@ -1,6 +1,7 @@
 package drivers
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -22,7 +23,7 @@ func (x *expander) expandSandbox(s *sandbox) ([]state.Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	objects := slices.Concat(s.loopback(), routes, s.rules(), s.neighbors(), s.sysctls(), s.foreignLinks())
+	objects := slices.Concat(s.loopback(), s.vrfs(), routes, s.rules(), s.neighbors(), s.sysctls(), s.foreignLinks())
 	if s.onHost() || s.Shares != "" {
 		return objects, nil // the rest is the host's, or that of the sandbox whose namespace it is
 	}
@@ -49,26 +50,26 @@ func (s *sandbox) loopback() []state.Object {
 func (s *sandbox) routes() ([]state.Object, error) {
 	var objects []state.Object
 	for _, r := range s.Routes {
-		dev := r.Dev
+		dev := s.devOf(r)
 		if dev == "" && r.Via.IsValid() {
-			a, ok := s.reaching(r.Via)
-			if !ok {
-				return nil, fmt.Errorf("adding a route to %s: no endpoint of the sandbox is in the subnet of its next hop %s", r.To, r.Via)
-			}
-			dev = a.Interface
+			return nil, fmt.Errorf("adding a route to %s: no endpoint of the sandbox is in the subnet of its next hop %s", r.To, r.Via)
 		}
 		objects = append(objects, state.NewRoute(state.Route{
-			Place: s.Place(), Dst: r.To, Table: r.Table, Metric: r.Metric, Type: r.Type,
+			Place: s.Place(), Dst: r.To, Table: s.tableOf(r), Metric: r.Metric, Type: r.Type,
 			Via: r.Via, Dev: dev, Src: r.Src, OnLink: r.OnLink, Mark: s.Mark, Loan: s.onHost() && !s.hasLink(dev),
 		}))
 	}
 	return objects, nil
 }
 
-// reaching is the endpoint whose subnet an address is in; the narrowest when several are.
-func (s *sandbox) reaching(ip netip.Addr) (attachment, bool) {
+// reaching is the endpoint whose subnet an address is in; the narrowest when several are,
+// and only one in the VRF if that is said.
+func (s *sandbox) reaching(ip netip.Addr, vrf string) (attachment, bool) {
 	best, bits := attachment{}, -1
 	for _, a := range s.attached {
+		if vrf != "" && a.VRF != vrf {
+			continue
+		}
 		for _, p := range []netip.Prefix{a.IPv4, a.IPv6} {
 			if p.IsValid() && p.Contains(ip) && p.Bits() > bits {
 				best, bits = a, p.Bits()
@@ -76,6 +77,30 @@ func (s *sandbox) reaching(ip netip.Addr) (attachment, bool) {
 		}
 	}
 	return best, bits >= 0
+}
+
+// devOf is the interface that a route leads by, "" for none.
+func (s *sandbox) devOf(r state.StaticRoute) string {
+	if r.Dev == "" && r.Via.IsValid() {
+		a, _ := s.reaching(r.Via, r.VRF)
+		return a.Interface
+	}
+	return r.Dev
+}
+
+// tableOf is the table that a route is in: the one that it says, by name or number, else
+// that of the endpoint that it leads by.
+func (s *sandbox) tableOf(r state.StaticRoute) uint32 {
+	if r.Table != 0 || r.VRF != "" || len(s.VRFs) == 0 {
+		return cmp.Or(r.Table, s.VRFs[r.VRF])
+	}
+	dev := s.devOf(r)
+	for _, a := range s.attached {
+		if a.Interface == dev && dev != "" {
+			return a.table()
+		}
+	}
+	return 0
 }
 
 func (s *sandbox) rules() []state.Object {
@@ -109,43 +134,48 @@ func (s *sandbox) foreignLinks() []state.Object {
 	return objects
 }
 
-// defaultRoutes are the sandbox's ways out, one per family, by election. Internal endpoints
-// do not stand, and a static default route leaves nothing to elect.
+// defaultRoutes are the sandbox's ways out, one per family and routing domain, by election.
+// Internal endpoints do not stand, and a static default route leaves nothing to elect.
 func (s *sandbox) defaultRoutes() []state.Object {
 	var objects []state.Object
-	for _, family := range []struct {
-		dst netip.Prefix
-		way func(Offer) (via netip.Addr, direct bool)
-	}{
-		{netip.PrefixFrom(netip.IPv4Unspecified(), 0), func(o Offer) (netip.Addr, bool) { return o.Gateway4, o.Direct4 }},
-		{netip.PrefixFrom(netip.IPv6Unspecified(), 0), func(o Offer) (netip.Addr, bool) { return o.Gateway6, o.Direct6 }},
-	} {
-		if s.hasDefault(family.dst) {
-			continue
-		}
-		if a, offer, ok := s.elect(family.way); ok {
-			via, _ := family.way(offer)
-			objects = append(objects, state.NewRoute(state.Route{
-				Place: s.Place(), Dst: family.dst, Via: via, Dev: offer.Link, OnLink: offer.OnLink, Mark: a.Mark,
-				// Somebody else's way out is left alone unless ours is asked for.
-				Yields: s.Foreign && a.Priority <= 0,
-			}))
-			objects = append(objects, offer.Elected...)
-		}
+	for _, vrf := range s.domains() {
+		objects = append(objects, s.waysOut(vrf, default4, func(o Offer) (netip.Addr, bool) { return o.Gateway4, o.Direct4 })...)
+		objects = append(objects, s.waysOut(vrf, default6, func(o Offer) (netip.Addr, bool) { return o.Gateway6, o.Direct6 })...)
 	}
 	return objects
 }
 
-func (s *sandbox) hasDefault(dst netip.Prefix) bool {
-	wanted := state.NewRoute(state.Route{Place: s.Place(), Dst: dst}).Key()
+// waysOut are the default route to dst in the table of the VRF ("" is main), and what goes
+// with it.
+func (s *sandbox) waysOut(vrf string, dst netip.Prefix, way func(Offer) (via netip.Addr, direct bool)) []state.Object {
+	if s.hasDefault(vrf, dst) {
+		return nil
+	}
+	a, offer, ok := s.elect(vrf, way)
+	if !ok {
+		return nil
+	}
+	via, _ := way(offer)
+	return append([]state.Object{state.NewRoute(state.Route{
+		Place: s.Place(), Dst: dst, Via: via, Dev: offer.Link, OnLink: offer.OnLink, Table: a.table(), Mark: a.Mark,
+		// Somebody else's way out is left alone unless ours is asked for.
+		Yields: s.Foreign && a.Priority <= 0,
+	})}, offer.Elected...)
+}
+
+func (s *sandbox) hasDefault(vrf string, dst netip.Prefix) bool {
+	wanted := state.NewRoute(state.Route{Place: s.Place(), Dst: dst, Table: s.VRFs[vrf]}).Key()
 	return slices.ContainsFunc(s.Routes, func(r state.StaticRoute) bool {
-		return state.NewRoute(state.Route{Place: s.Place(), Dst: r.To, Table: r.Table, Metric: r.Metric}).Key() == wanted
+		return state.NewRoute(state.Route{Place: s.Place(), Dst: r.To, Table: s.tableOf(r), Metric: r.Metric}).Key() == wanted
 	})
 }
 
-func (s *sandbox) elect(way func(Offer) (netip.Addr, bool)) (attachment, Offer, bool) {
+func (s *sandbox) elect(vrf string, way func(Offer) (netip.Addr, bool)) (attachment, Offer, bool) {
 	var stand []candidate
 	for _, a := range s.attached {
+		if a.VRF != vrf {
+			continue
+		}
 		o, offered := a.network.offers[a.Mark.Address]
 		if via, direct := way(o); offered && !o.Internal && (via.IsValid() || direct) {
 			stand = append(stand, candidate{a, o.families()})

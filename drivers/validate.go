@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
-	"net/netip"
 	"slices"
 	"strings"
 
@@ -43,14 +42,22 @@ func Validate(t *spec.Topology, all []Driver) hcl.Diagnostics {
 	}
 	diags = append(diags, validatePorts(t, all, in)...)
 	diags = append(diags, validatePolicies(t, all)...)
+	vrfs := map[state.Address]map[string]uint32{}
+	for _, s := range t.Sandboxes {
+		if len(s.VRFs) > 0 {
+			vrfs[s.Mark.Address] = s.VRFs
+		}
+	}
 	for _, s := range t.Sandboxes {
 		diags = append(diags, validateSysctls(s.Sysctls, s.Decl, checkSysctl)...)
 		first := space(s.Mark.Address)
-		v := sandboxValidator{Sandbox: s, endpoints: in[first], onHost: onHost[first]}
+		v := sandboxValidator{Sandbox: s, endpoints: in[first], onHost: onHost[first], vrfs: vrfs[first]}
 		diags = append(diags, v.run()...)
 	}
 	diags = append(diags, validateParents(t, all)...)
 	diags = append(diags, validateLinkLocal(t, all)...)
+	diags = append(diags, validateVRFs(t, all)...)
+	diags = append(diags, validateOverlaps(t, all, onHost)...)
 	return append(diags, validateHosts(t, all)...)
 }
 
@@ -116,7 +123,9 @@ type sandboxValidator struct {
 	*spec.Sandbox
 	endpoints []*spec.Endpoint
 	onHost    bool
-	diags     hcl.Diagnostics
+	// vrfs are those of its namespace.
+	vrfs  map[string]uint32
+	diags hcl.Diagnostics
 }
 
 func (v *sandboxValidator) refuse(attr, summary, format string, args ...any) {
@@ -145,12 +154,12 @@ func (v *sandboxValidator) host() {
 		attr  string
 		given bool
 	}{
-		{"sysctls", len(v.Sysctls) > 0}, {"hostname", v.Hostname != ""}, {"extra_hosts", len(v.ExtraHosts) > 0},
+		{"sysctls", len(v.Sysctls) > 0}, {"vrfs", len(v.VRFs) > 0}, {"hostname", v.Hostname != ""}, {"extra_hosts", len(v.ExtraHosts) > 0},
 		{"dns", len(v.DNS.Servers)+len(v.DNS.Search)+len(v.DNS.Options) > 0},
 	} {
 		if f.given {
 			v.refuse(f.attr, "Setting of the host itself",
-				"%s is the host's own namespace, whose sysctls and files cnmctl does not touch. Remove %s.", v.Mark.Address, f.attr)
+				"%s is the host's own namespace, whose sysctls, VRFs and files cnmctl does not touch. Remove %s.", v.Mark.Address, f.attr)
 		}
 	}
 }
@@ -164,13 +173,16 @@ func (v *sandboxValidator) route(attr string, r state.StaticRoute) {
 	case v.Partial: // it may lead by an endpoint that something else is wrong with
 	case r.Dev != "" && !v.hasLink(r.Dev) && !v.onHost && r.Dev != "lo" && v.named():
 		v.refuse(attr+".dev", "Route by an unknown interface", "%s has no endpoint whose interface is %q. %s", v.Mark.Address, r.Dev, v.interfaces())
-	case r.Dev == "" && !v.reaches(r.Via):
+	case r.Dev == "" && v.ambiguous(r):
+		v.refuse(attr+".via", "Next hop in several VRFs", "Endpoints of %s in several VRFs are in the subnet of %s, the next hop to %s. Say which one is meant: vrf = \"…\", or name the interface (dev).", v.Mark.Address, r.Via, r.To)
+	case r.Dev == "" && !v.reaches(r):
 		v.refuse(attr+".via", "Next hop out of reach", "No endpoint of %s is in the subnet of %s, the next hop to %s. Choose an address of a network that the sandbox is in, or name the interface (dev).", v.Mark.Address, r.Via, r.To)
 	}
 }
 
 func (v *sandboxValidator) hasLink(name string) bool {
-	return slices.ContainsFunc(v.endpoints, func(e *spec.Endpoint) bool { return e.Interface == name && name != "" })
+	_, vrf := v.vrfs[name] // a VRF is an interface, by which others look up its table
+	return vrf || slices.ContainsFunc(v.endpoints, func(e *spec.Endpoint) bool { return e.Interface == name && name != "" })
 }
 
 // named reports that all interfaces have names already.
@@ -178,13 +190,23 @@ func (v *sandboxValidator) named() bool {
 	return !slices.ContainsFunc(v.endpoints, func(e *spec.Endpoint) bool { return e.Interface == "" })
 }
 
-func (v *sandboxValidator) reaches(ip netip.Addr) bool {
+// reaches reports that the next hop is in the subnet of an endpoint, in the VRF if one is said.
+func (v *sandboxValidator) reaches(r state.StaticRoute) bool {
+	return slices.ContainsFunc(v.endpoints, func(e *spec.Endpoint) bool {
+		unknown := !e.IPv4.IsValid() && !e.IPv6.IsValid()
+		return (r.VRF == "" || e.VRF == r.VRF) && (unknown || e.IPv4.Contains(r.Via) || e.IPv6.Contains(r.Via))
+	})
+}
+
+// ambiguous reports that the next hop is in subnets of several VRFs, and none is said.
+func (v *sandboxValidator) ambiguous(r state.StaticRoute) bool {
+	in := map[string]bool{}
 	for _, e := range v.endpoints {
-		if !e.IPv4.IsValid() && !e.IPv6.IsValid() || e.IPv4.Contains(ip) || e.IPv6.Contains(ip) {
-			return true
+		if e.IPv4.Contains(r.Via) || e.IPv6.Contains(r.Via) {
+			in[e.VRF] = true
 		}
 	}
-	return false
+	return r.VRF == "" && len(in) > 1
 }
 
 // interfaces says what there is to choose from.

@@ -13,7 +13,7 @@ import (
 // nobody else sees when two have the same on one link.
 func validateLinkLocal(t *spec.Topology, all []Driver) hcl.Diagnostics {
 	v := linkLocalValidator{
-		on: map[linkLocalOn]*spec.Endpoint{}, in: map[state.Address]*spec.Endpoint{}, networks: map[state.Address]*spec.Network{},
+		on: map[linkLocalOn]*spec.Endpoint{}, in: map[domain]*spec.Endpoint{}, networks: map[state.Address]*spec.Network{},
 		hosts: map[state.Address]string{}, space: spaces(t), all: all,
 	}
 	for _, n := range t.Networks {
@@ -37,9 +37,15 @@ type linkLocalOn struct {
 	ip   netip.Addr
 }
 
+// domain is what has routes of its own: a sandbox outside of its VRFs, or one of those.
+type domain struct {
+	sandbox state.Address
+	vrf     string
+}
+
 type linkLocalValidator struct {
 	on       map[linkLocalOn]*spec.Endpoint
-	in       map[state.Address]*spec.Endpoint // by sandbox, who has an IPv4 one
+	in       map[domain]*spec.Endpoint // who has an IPv4 one
 	networks map[state.Address]*spec.Network
 	hosts    map[state.Address]string
 	space    func(state.Address) state.Address
@@ -66,7 +72,7 @@ func (v *linkLocalValidator) endpoint(n *spec.Network, e *spec.Endpoint) {
 		}
 		v.on[linkLocalOn{link, ip}] = e
 		if ip.Is4() && e.Sandbox != "" {
-			in := v.space(e.Sandbox)
+			in := domain{v.space(e.Sandbox), e.VRF}
 			if first := v.in[in]; first != nil && first != e {
 				refuse("Two links with link-local addresses", "%s and %s (%s) are in one sandbox, and both have addresses of 169.254.0.0/16. Nobody could say by which of them such an address is reached. Remove one, or use addresses of fe80::/64, which are reached by an interface that is named with them.", e.Mark.Address, first.Mark.Address, lineOf(first.At("link_local_ips")))
 			}

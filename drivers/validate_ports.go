@@ -50,6 +50,9 @@ func (v *portValidator) check(e *spec.Endpoint, i int, p state.Port) *hcl.Diagno
 	case n.Internal:
 		return Refuse(at(""), "Published port of a network without a way out", fmt.Sprintf(
 			"%s is internal: nothing from outside gets in, also not by a port of the host. Remove the port block, or internal from %s.", n.Mark.Address, n.Mark.Address))
+	case !own.Ports && v.traits[n.Driver].Ports:
+		return Refuse(at(""), "Published port of a network in a VRF", fmt.Sprintf(
+			"The host routes %s in a VRF, and what comes to its own addresses outside of that: neither would a port lead into the VRF, nor answers out of it. Remove the port block, or vrf from %s.", n.Mark.Address, n.Mark.Address))
 	case !own.Ports && own.WayOut == "":
 		return Refuse(at(""), "Ports cannot be published here", fmt.Sprintf(
 			"The driver %q of %s has no way by which the host could lead a port to %s. Remove the port block, or attach the sandbox to a bridge network too and publish there.", n.Driver, n.Mark.Address, e.Mark.Address))
@@ -59,7 +62,10 @@ func (v *portValidator) check(e *spec.Endpoint, i int, p state.Port) *hcl.Diagno
 	}
 	to := e
 	if !own.Ports {
-		if to = v.carrier(e); to == nil {
+		if to = v.carrier(e); to == nil && e.VRF != "" {
+			return Refuse(at(""), "Published port without a way in", fmt.Sprintf(
+				"%s is in the VRF %q, and no endpoint in that VRF is on a network that the host can lead a port to: the gateway bridge is outside of VRFs. Attach the sandbox to a bridge network with vrf = %q and publish there, or remove the port block.", e.Mark.Address, e.VRF, e.VRF))
+		} else if to == nil {
 			return nil // it is attached nowhere yet
 		}
 	}
@@ -83,7 +89,7 @@ func (v *portValidator) onHost(e *spec.Endpoint) bool {
 // carrier is an endpoint of the sandbox that can carry what another one publishes.
 func (v *portValidator) carrier(e *spec.Endpoint) *spec.Endpoint {
 	for _, o := range v.in[e.Sandbox] {
-		if n := v.networks[o.Network]; e.Sandbox != "" && n != nil && v.traits[n.Driver].Of(n.Network).Ports && !n.Internal {
+		if n := v.networks[o.Network]; e.Sandbox != "" && o.VRF == e.VRF && n != nil && v.traits[n.Driver].Of(n.Network).Ports && !n.Internal {
 			return o
 		}
 	}

@@ -68,10 +68,11 @@ func (a *Allocator) implyGateway(t *spec.Topology) hcl.Diagnostics {
 }
 
 // implyGatewayEndpoints attaches each sandbox that has no other way out to the gateway bridge.
-// A namespace of somebody else has what ways out its owner wants it to have.
+// A namespace of somebody else has what ways out its owner wants it to have. What is in a
+// VRF finds its way there, and has none to offer to what is not.
 func (w *wiring) implyGatewayEndpoints(t *spec.Topology) bool {
 	n := len(t.Endpoints)
-	gotOut := func(e *spec.Endpoint) bool { return w.of(e).HostNamespace || w.hasWayOut(e) }
+	gotOut := func(e *spec.Endpoint) bool { return w.of(e).HostNamespace || e.VRF == "" && w.hasWayOut(e) }
 	for _, s := range w.sandboxes {
 		attached := w.inside[s.Mark.Address]
 		if s.Foreign || !slices.ContainsFunc(attached, w.needsWayOut) || slices.ContainsFunc(attached, gotOut) {
@@ -91,5 +92,5 @@ func (w *wiring) implyGatewayEndpoints(t *spec.Topology) bool {
 
 // needsWayOut reports that the endpoint's sandbox shall get out, and not by the endpoint.
 func (w *wiring) needsWayOut(e *spec.Endpoint) bool {
-	return w.of(e).WayOut != "" && !w.network[e.Network].Internal
+	return e.VRF == "" && w.of(e).WayOut != "" && !w.network[e.Network].Internal
 }

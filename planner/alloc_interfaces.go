@@ -36,7 +36,7 @@ type box struct {
 func (b *box) onTheHost() bool { return b.Netns == "" }
 
 func (b *box) free(name string) bool {
-	if b.names[name] != nil || b.Foreign && b.held.Foreign[b.Place()].Links[name] {
+	if _, vrf := b.VRFs[name]; vrf || b.names[name] != nil || b.Foreign && b.held.Foreign[b.Place()].Links[name] {
 		return false
 	}
 	return !b.onTheHost() || b.onHost.free(name)
@@ -67,6 +67,11 @@ func (b *box) takeWritten() hcl.Diagnostics {
 			diags = append(diags, failure(e.At("interface"), "Interface name already in use", fmt.Sprintf(
 				"%s and %s (%s) both name their interface in %s %q. Give one of them another name, or leave interface out.",
 				e.Mark.Address, other.Mark.Address, line(other.At("interface")), b.Mark.Address, e.Interface)))
+		}
+		if _, vrf := b.VRFs[e.Interface]; vrf {
+			diags = append(diags, failure(e.At("interface"), "Interface name already in use", fmt.Sprintf(
+				"%s names its interface %q, which is what a VRF of %s (%s) is called. Give one of them another name.",
+				e.Mark.Address, e.Interface, b.Mark.Address, line(b.At("vrfs")))))
 		}
 		b.take(e, e.Interface)
 	}

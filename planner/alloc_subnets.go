@@ -16,6 +16,9 @@ type subnetting struct {
 	stack  string
 	held   Held
 	byName map[state.Address]*spec.Network
+	traits map[string]drivers.Traits
+	// written are the subnets that the configuration gives, as far as they were entered.
+	written []takenPrefix
 	// networks are the subnets given so far, host what the host itself can reach.
 	networks, host *prefixSet
 	// underlay is what tunnels go through, as far as it is known here: nothing that they
@@ -33,7 +36,7 @@ type subnetting struct {
 // takes the rest from the pools, in this order: what a user wrote never makes way.
 func (a *Allocator) allocateSubnets(t *spec.Topology, networks []*spec.Network, held Held) hcl.Diagnostics {
 	s := &subnetting{
-		stack: t.Stack, held: held, byName: map[state.Address]*spec.Network{},
+		stack: t.Stack, held: held, byName: map[state.Address]*spec.Network{}, traits: a.traits,
 		networks: &prefixSet{}, host: held.Facts.prefixes(), underlay: held.Facts.underlay(t.Hosts),
 		local:  newCursor(t.Pools, false, localPools()),
 		global: newCursor(t.Pools, false, globalPools()),
@@ -62,13 +65,41 @@ func (s *subnetting) explicit(n *spec.Network, traits drivers.Traits) hcl.Diagno
 	var diags hcl.Diagnostics
 	for i, subnet := range n.Subnets {
 		at := n.At("subnet[" + strconv.Itoa(i) + "].cidr")
-		if other, ok := s.networks.overlapping(subnet.CIDR); ok {
-			diags = append(diags, s.overlap(n, subnet.CIDR, at, other))
-			continue
+		if _, ok := s.networks.overlapping(subnet.CIDR); ok {
+			if other, ok := s.together(n, subnet.CIDR); ok {
+				diags = append(diags, s.overlap(n, subnet.CIDR, at, other))
+				continue
+			}
 		}
+		s.written = append(s.written, takenPrefix{subnet.CIDR, n.Mark.Address, i})
 		diags = append(diags, s.enter(n, traits, i, at)...)
 	}
 	return diags
+}
+
+// together finds a subnet that overlaps this one and is of the same network, or of one that
+// the host routes by the same table. Others may be told apart by VRFs, which is seen when
+// endpoints are known (drivers.Validate).
+func (s *subnetting) together(n *spec.Network, cidr netip.Prefix) (takenPrefix, bool) {
+	for _, t := range s.written {
+		other := s.byName[t.by]
+		if t.prefix.Overlaps(cidr) && (other == n || s.onHost(n) && s.onHost(other) && !apart(n, other)) {
+			return t, true
+		}
+	}
+	return takenPrefix{}, false
+}
+
+// onHost reports that the host has a route to the network.
+func (s *subnetting) onHost(n *spec.Network) bool {
+	traits := s.traits[n.Driver]
+	return traits.Device && !traits.Global
+}
+
+// apart reports that two networks are in different VRFs of the host.
+func apart(n, other *spec.Network) bool {
+	a, b := option(n.Options, "vrf"), option(other.Options, "vrf")
+	return a != "" && b != "" && a != b
 }
 
 func (s *subnetting) overlap(n *spec.Network, cidr netip.Prefix, at *hcl.Range, other takenPrefix) *hcl.Diagnostic {
@@ -97,8 +128,8 @@ func (s *subnetting) enter(n *spec.Network, traits drivers.Traits, i int, at *hc
 			ip, link, cidr, n.Mark.Address, link))}
 	}
 	route, ok := s.host.overlapping(cidr)
-	if !ok {
-		return nil
+	if !ok || option(n.Options, "vrf") != "" {
+		return nil // or it is routed by another table
 	}
 	return hcl.Diagnostics{{
 		Severity: hcl.DiagWarning, Subject: at, Summary: "Subnet overlaps what the host reaches otherwise",

@@ -45,6 +45,8 @@ func wayOut(want state.Object) string {
 		switch o.Type {
 		case state.Bridge:
 			return "remove or rename it, give the network another device, or build on it with adopt = true"
+		case state.VRF:
+			return "remove it, or give the VRF another name"
 		case state.VLAN:
 			return fmt.Sprintf("the other stack would take it away with its last endpoint; to share it, make it yourself (ip link add link %s name %s type vlan id %d) while neither stack has it",
 				o.On.Lower.Name, o.Name, o.On.VLAN)

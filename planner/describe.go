@@ -85,6 +85,12 @@ func linkDetails(l state.Link) string {
 	if l.Master != "" {
 		parts = append(parts, "port of "+l.Master)
 	}
+	if l.Type == state.VRF {
+		parts = append(parts, "table "+strconv.FormatUint(uint64(l.Table), 10))
+	}
+	if l.VRF != "" {
+		parts = append(parts, "in VRF "+l.VRF)
+	}
 	if l.MTU != 0 && l.MTU != state.EthernetMTU {
 		parts = append(parts, "mtu "+strconv.Itoa(l.MTU))
 	}

@@ -125,6 +125,8 @@ func keepSandbox(s *state.Sandbox, old state.Sandbox, names []string) {
 			s.Host = old.Host
 		case "hostname":
 			s.Hostname = old.Hostname
+		case "vrfs":
+			s.VRFs = old.VRFs
 		case "loopback":
 			s.Loopback = old.Loopback
 		case "route":
@@ -178,6 +180,8 @@ func keepEndpoint(e *state.Endpoint, old state.Endpoint, names []string) {
 			e.MAC = old.MAC
 		case "interface":
 			e.Interface = old.Interface
+		case "vrf":
+			e.VRF = old.VRF
 		case "names":
 			e.Nameless = old.Nameless
 		case "aliases":

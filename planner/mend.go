@@ -22,14 +22,50 @@ func (d *diff) mend() {
 		}
 	}
 	for _, n := range d.all {
-		if l, ok := n.live.(state.Link); ok && l.Master != "" && !n.dead && n.want != nil {
+		if l, ok := n.live.(state.Link); ok && l.Above() != "" && !n.dead && n.want != nil {
 			ports = append(ports, n)
 		}
 	}
 	for _, n := range ports {
 		d.mendPort(n)
 	}
+	d.mendCycled()
 	d.mendNeighbors()
+}
+
+// mendCycled: a link that gets into a VRF or out of one is taken down and up (cycle_netdev),
+// and loses its IPv6 addresses, its routes and its neighbors.
+func (d *diff) mendCycled() {
+	cycled := map[state.Key]bool{}
+	for _, n := range d.all {
+		live, ok := n.live.(state.Link)
+		if want, isLink := n.want.(state.Link); ok && isLink && n.updated && live.VRF != want.VRF {
+			cycled[n.key] = true
+		}
+	}
+	if len(cycled) == 0 {
+		return
+	}
+	for _, n := range d.all {
+		if n.want == nil || n.live == nil || n.dead || n.made || n.updated || n.forgotten {
+			continue
+		}
+		var on state.Key
+		switch o := n.want.(type) {
+		case state.IPAddress:
+			if o.Prefix.Addr().Is6() {
+				on = state.LinkKey(o.Place, o.Link)
+			}
+		case state.Route:
+			on = state.LinkKey(o.Place, o.Dev)
+		case state.Neighbor:
+			on = state.LinkKey(o.Place, o.Link)
+		}
+		if cycled[on] {
+			n.reason = "because " + on.String() + " changes"
+			n.update(n.want)
+		}
+	}
 }
 
 // mendNeighbors: a link that gets another MAC, or loses or gets IPv6, forgets all neighbors
@@ -55,15 +91,15 @@ func (d *diff) mendNeighbors() {
 	}
 }
 
-// mendPort: a port whose bridge goes has no master (br_dev_delete), so one whose bridge is
-// made anew has to be put into it again.
+// mendPort: a port whose bridge goes has no master (br_dev_delete), and a link whose VRF goes
+// is in none (vrf_dellink), so one whose bridge or VRF is made anew has to be put into it again.
 func (d *diff) mendPort(n *node) {
 	live := n.live.(state.Link)
-	bridge := d.nodes[state.LinkKey(live.Place, live.Master)]
+	bridge := d.nodes[state.LinkKey(live.Place, live.Above())]
 	if bridge == nil || !bridge.dead || !bridge.made {
 		return
 	}
-	live.Master, live.Hairpin, live.Isolated = "", false, false
+	live.Master, live.VRF, live.Hairpin, live.Isolated = "", "", false, false
 	lost := d.opts.unignored(n.owner(), state.Compare(n.want, live))
 	if lost.Same() {
 		return

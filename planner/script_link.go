@@ -52,6 +52,8 @@ func (s *script) makeLink(l state.Link, along []state.Object) {
 		if l.Filtering {
 			command += " vlan_filtering 1"
 		}
+	case state.VRF:
+		command += fmt.Sprintf(" table %d", l.Table)
 	case state.Macvlan, state.IPvlan, state.VLAN:
 		s.newStacked(l)
 		s.finishLink(l)
@@ -122,8 +124,8 @@ func (s *script) finishLink(l state.Link) {
 		s.ipv6(l)
 	}
 	set := marks(l.Mark)
-	if l.Master != "" {
-		set += " master " + shell(l.Master)
+	if above := l.Above(); above != "" {
+		set += " master " + shell(above)
 	}
 	if l.MTU != 0 && l.Type == state.Bridge {
 		set += fmt.Sprintf(" mtu %d", l.MTU) // one that it is born with goes with its last port
@@ -155,11 +157,11 @@ func (s *script) changeLink(from, to state.Link) {
 		set += marks(to.Mark)
 	}
 	switch {
-	case to.Type == state.Bridge || from.Master == to.Master:
-	case to.Master == "":
+	case from.Above() == to.Above():
+	case to.Above() == "":
 		set += " nomaster"
 	default:
-		set += " master " + shell(to.Master)
+		set += " master " + shell(to.Above())
 	}
 	if from.Up != to.Up {
 		set += map[bool]string{true: " up", false: " down"}[to.Up]

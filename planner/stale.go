@@ -228,9 +228,13 @@ func stale(then state.Object, live state.World, replaced map[state.Key]bool) *St
 }
 
 // atItsTurn is the live object as an op will find it: a port whose bridge was replaced by
-// then has no master.
+// then has no master, and a link whose VRF was is in none.
 func atItsTurn(then, now state.Object, replaced map[state.Key]bool) state.Object {
 	port, ok := now.(state.Link)
+	if was, isLink := then.(state.Link); ok && isLink && was.VRF == "" && replaced[state.LinkKey(port.Place, port.VRF)] {
+		port.VRF = ""
+		now = port
+	}
 	if was, isLink := then.(state.Link); !ok || !isLink || was.Master != "" || !replaced[state.LinkKey(port.Place, port.Master)] {
 		return now
 	}

@@ -89,42 +89,16 @@ func (r *run) checkNetworks() {
 	r.checkOverlaps()
 }
 
-// checkOverlaps refuses explicit subnets that have an address in common. Prefixes are
-// disjoint or one holds the other, so in order each needs a look at the widest before it.
+// checkOverlaps refuses explicit subnets of one network that have an address in common.
+// Those of different networks may be told apart by VRFs, which drivers know of.
 func (r *run) checkOverlaps() {
-	type owned struct {
-		net   netip.Prefix
-		owner *instance
-		index int
-	}
-	var list []owned
 	for _, i := range r.recorded("network") {
-		for k, s := range i.network.Subnets {
-			list = append(list, owned{s.CIDR, i, k})
+		subnets := i.network.Subnets
+		for k, s := range subnets {
+			if first := slices.IndexFunc(subnets[:k], func(o state.Subnet) bool { return o.CIDR.Overlaps(s.CIDR) }); first >= 0 {
+				i.refuse(subnetAttr(k, "cidr"), "Overlapping subnets", "The subnets %s and %s of %s overlap. Make them disjoint, or delete one of them.", subnets[first].CIDR, s.CIDR, i.addr)
+			}
 		}
-	}
-	slices.SortStableFunc(list, func(a, b owned) int {
-		if c := a.net.Addr().Compare(b.net.Addr()); c != 0 {
-			return c
-		}
-		return a.net.Bits() - b.net.Bits()
-	})
-	for k := 1; k < len(list); k++ {
-		wide, here := list[k-1], list[k]
-		if !wide.net.Overlaps(here.net) {
-			continue
-		}
-		list[k] = wide // the next may overlap it too
-		first, second := wide, here
-		if later(first.owner, second.owner) || first.owner == second.owner && second.index < first.index {
-			first, second = second, first
-		}
-		attr := subnetAttr(second.index, "cidr")
-		if first.owner == second.owner {
-			second.owner.refuse(attr, "Overlapping subnets", "The subnets %s and %s of %s overlap. Make them disjoint, or delete one of them.", first.net, second.net, second.owner.addr)
-			continue
-		}
-		second.owner.refuse(attr, "Overlapping subnets", "The subnet %s of %s overlaps the subnet %s of %s. Routes could not tell the networks apart: choose another subnet, or delete the subnet block to have one chosen.", second.net, second.owner.addr, first.net, first.owner.at())
 	}
 }
 
@@ -242,15 +216,6 @@ func (i *instance) checkAddress(attr string, a netip.Addr) {
 	if len(subnets) > 0 {
 		i.refuse(attr, "Address not in subnet", "%s of %s is not in %s of %s. Choose an address in it, or leave %s out to have one chosen.", a, i.addr, listing("the subnet", subnets), i.on.addr, attr)
 	}
-}
-
-// later reports that a is declared after b.
-func later(a, b *instance) bool {
-	x, y := a.header, b.header
-	if x.Filename != y.Filename {
-		return x.Filename > y.Filename
-	}
-	return x.Start.Byte > y.Start.Byte || x.Start.Byte == y.Start.Byte && CompareAddresses(a.addr, b.addr) > 0
 }
 
 // subnetAttr is the name of an attribute of a network's subnet.

@@ -61,6 +61,21 @@ func (v *values) textMap(name string) map[string]string {
 	return out
 }
 
+// tables are VRFs' routing tables by name.
+func (v *values) tables(name string) map[string]uint32 {
+	a, ok := v.attrs[name]
+	if !ok || a.IsNull() || a.LengthInt() == 0 {
+		return nil
+	}
+	out := make(map[string]uint32, a.LengthInt())
+	for it := a.ElementIterator(); it.Next(); {
+		k, e := it.Element()
+		n, _ := e.AsBigFloat().Uint64()
+		out[k.AsString()] = uint32(n)
+	}
+	return out
+}
+
 func (v *values) addr(name string) netip.Addr {
 	a, _ := netip.ParseAddr(v.text(name))
 	return a

@@ -26,6 +26,7 @@ func (i *instance) fillEndpoint(rd *reading, v *values) {
 		MAC:       v.mac("mac"),
 		Interface: v.text("interface"),
 		LinkLocal: v.addrs("link_local_ips"),
+		VRF:       v.text("vrf"),
 		Nameless:  !v.flag("names"),
 		Options:   rd.endpointOptions(i.on, v, i.addr),
 		Protected: i.protected(rd),
@@ -38,6 +39,9 @@ func (i *instance) fillEndpoint(rd *reading, v *values) {
 	i.open = !rec.IPv4.IsValid() || !rec.IPv6.IsValid()
 	if i.in != nil {
 		rec.Sandbox = i.in.addr
+	}
+	if rec.VRF != "" {
+		i.checkVRF(rd, rec.VRF)
 	}
 	rec.Service = rd.service(v, rec.Name)
 	var from []state.PortRange

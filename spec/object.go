@@ -114,7 +114,7 @@ func (s *scope) objectValue(o *object, at hcl.Range) cty.Value {
 // when all addresses are chosen, because routes are made of them.
 func identity(name string) bool {
 	switch name {
-	case "name", "host", "netns", "container", "shares", "hostname", "labels":
+	case "name", "host", "netns", "container", "shares", "hostname", "vrfs", "labels":
 		return true
 	}
 	return false

@@ -14,6 +14,7 @@ func (i *instance) fillIdentity(rd *reading, v *values) {
 		Name:      v.text("name"),
 		Host:      v.text("host"),
 		Hostname:  v.text("hostname"),
+		VRFs:      v.tables("vrfs"),
 		Labels:    v.textMap("labels"),
 		Protected: i.protected(rd),
 	}
@@ -73,6 +74,7 @@ func (i *instance) fillSandbox(rd *reading, v *values) {
 		s.DNS = state.DNS{Servers: p.addrs("servers"), Search: p.texts("search"), Options: p.texts("options")}
 	}
 	i.checkLent(rd, s)
+	i.checkVRFs(rd, s)
 	if i.failed = i.failed || rd.failed; !i.failed {
 		i.sandbox.Ranges = v.src.ranges()
 		i.sandbox.Sensitive = append(i.sandbox.Sensitive, rd.sensitive...)
@@ -83,7 +85,7 @@ func (i *instance) fillSandbox(rd *reading, v *values) {
 func (rd *reading) route(p *partValues) state.StaticRoute {
 	r := state.StaticRoute{
 		Via: p.addr("via"), Dev: p.text("dev"), Src: p.addr("src"), Metric: uint32(p.number("metric")),
-		Table: uint32(p.number("table")), Type: state.RouteType(p.text("type")), OnLink: p.flag("on_link"),
+		Table: uint32(p.number("table")), VRF: p.text("vrf"), Type: state.RouteType(p.text("type")), OnLink: p.flag("on_link"),
 	}
 	arg := p.body.attrs
 	six := r.Via.Is6() || r.Src.Is6()
@@ -101,6 +103,8 @@ func (rd *reading) route(p *partValues) state.StaticRoute {
 		rd.reject(arg["via"], "Address families differ", "The next hop %s and the destination %s are of different families. A default route of the other family is written with the prefix, 0.0.0.0/0 or ::/0.", r.Via, r.To)
 	case r.Src.IsValid() && r.Src.Is6() != r.To.Addr().Is6():
 		rd.reject(arg["src"], "Address families differ", "The source %s and the destination %s are of different families.", r.Src, r.To)
+	case r.Table != 0 && r.VRF != "":
+		rd.reject(arg["vrf"], "Table said twice", "The route names a table and the VRF %q, which has one. Delete one of them.", r.VRF)
 	case r.OnLink && (r.Dev == "" || !r.Via.IsValid()):
 		rd.reject(arg["on_link"], "Incomplete on_link route", "on_link says that via can be reached on dev, so both are needed.")
 	}

@@ -49,6 +49,9 @@ func (i *instance) share(rd *reading, with *instance, rec *state.Sandbox) {
 	if rec.Hostname != "" {
 		rd.reject(i.body.attrs["hostname"], "Setting of a shared sandbox", "The files of %s are those of %s, whose namespace it shares. Move hostname there.", i.addr, with.addr)
 	}
+	if len(rec.VRFs) > 0 {
+		rd.reject(i.body.attrs["vrfs"], "Setting of a shared sandbox", "The namespace of %s is that of %s, which has the VRFs in it. Move vrfs there.", i.addr, with.addr)
+	}
 	rec.Shares, rec.Netns, rec.Foreign, rec.Host = with.addr, other.Netns, other.Foreign, other.Host
 }
 

@@ -17,6 +17,7 @@ const (
 	FeatureIPvlan   Feature = "ipvlan"
 	FeatureVLAN     Feature = "vlan"
 	FeatureDummy    Feature = "dummy"
+	FeatureVRF      Feature = "vrf"
 	FeatureESP      Feature = "esp"
 	FeatureESP6     Feature = "esp6"
 	// FeatureTBF and FeatureNetem are ways of sending.

@@ -38,6 +38,11 @@ type Link struct {
 	NoIPv6 bool
 	// Master is the bridge in the same place that the link is a port of; "" for none.
 	Master string
+	// VRF is the one in the same place that the link is in; "" for none. The kernel knows one
+	// master of a link (IFLA_MASTER), so a link has this or a Master, never both.
+	VRF string `json:",omitempty"`
+	// Table is what a VRF routes by.
+	Table uint32 `json:",omitempty"`
 	// Hairpin and Isolated are a bridge port's flags (IFLA_BRPORT_MODE,
 	// IFLA_BRPORT_ISOLATED). They mean something only with a Master.
 	Hairpin, Isolated bool
@@ -96,12 +101,15 @@ func (l Link) Key() Key { return LinkKey(l.Place, l.Name) }
 // Owner is the block that asks for it.
 func (l Link) Owner() Owner { return l.Mark }
 
-// Needs are its namespace, its bridge, its guard, the link below, and for a veth the
+// Needs are its namespace, its bridge or VRF, its guard, the link below, and for a veth the
 // namespace of the other end.
 func (l Link) Needs() []Key {
 	keys := insideOf(l.Place, "")
 	if l.Master != "" {
 		keys = append(keys, LinkKey(l.Place, l.Master))
+	}
+	if l.VRF != "" {
+		keys = append(keys, LinkKey(l.Place, l.VRF))
 	}
 	if ns, ok := l.Peer.Place.Netns(); ok {
 		keys = append(keys, NamespaceKey(ns))
@@ -162,8 +170,10 @@ func (l Link) Attrs() []Attr {
 	if l.Type == Veth {
 		attrs = append(attrs, strAttr("peer", l.Peer.String()).fixed())
 	}
-	if l.Type != Bridge {
-		attrs = append(attrs, strAttr("master", l.Master).quiet())
+	if l.Type == VRF {
+		attrs = append(attrs, intAttr("table", l.Table).fixed())
+	} else {
+		attrs = append(attrs, strAttr("master", l.Above()).quiet())
 	}
 	if l.Type == Given {
 		attrs = append(attrs, strAttr("from", l.From).fixed())

@@ -114,6 +114,8 @@ type Endpoint struct {
 	Aliases                  []string
 	// Nameless: nobody finds it by a name.
 	Nameless bool `json:",omitempty"`
+	// VRF is the one of its sandbox that its interface is in; "" for none.
+	VRF string `json:",omitempty"`
 	// Priority decides which of a sandbox's endpoints is its way out: the highest.
 	Priority int
 	// Sysctls of the interface: path below net/ with IFNAME for its name, dots or slashes.
@@ -151,6 +153,8 @@ type Sandbox struct {
 	// Shares is the sandbox whose namespace this one is too; "" for none.
 	Shares   Address `json:",omitempty"`
 	Hostname string
+	// VRFs are routing tables of their own, by the names of the devices that stand for them.
+	VRFs map[string]uint32 `json:",omitempty"`
 	// Loopback are extra addresses on lo.
 	Loopback  []netip.Prefix
 	Routes    []StaticRoute
@@ -174,6 +178,7 @@ type StaticRoute struct {
 	Src    netip.Addr   `json:"src,omitzero"`
 	Metric uint32       `json:"metric,omitempty"`
 	Table  uint32       `json:"table"`
+	VRF    string       `json:"vrf,omitempty"`
 	Type   RouteType    `json:"type"`
 	OnLink bool         `json:"on_link,omitempty"`
 }
@@ -319,6 +324,9 @@ func (e Endpoint) Attrs() []Attr {
 	for i, p := range e.Ports {
 		attrs = append(attrs, Attr{Name: "port[" + strconv.Itoa(i) + "]", Value: p.String()})
 	}
+	if e.VRF != "" {
+		attrs = append(attrs, strAttr("vrf", e.VRF))
+	}
 	if e.Nameless {
 		attrs = append(attrs, boolAttr("names", !e.Nameless))
 	}
@@ -369,6 +377,9 @@ func (s Sandbox) Attrs() []Attr {
 	if s.Host != "" {
 		attrs = append(attrs, strAttr("host", s.Host))
 	}
+	if len(s.VRFs) > 0 {
+		attrs = append(attrs, Attr{Name: "vrfs", Value: tablesText(s.VRFs)})
+	}
 	attrs = append(attrs, jsonAttr("loopback", s.Loopback), jsonAttr("routes", s.Routes))
 	attrs = append(attrs, jsonAttr("rules", s.Rules), jsonAttr("neighbors", s.Neighbors))
 	attrs = append(attrs, mapAttr("sysctls", s.Sysctls).quiet(), jsonAttr("extra_hosts", s.ExtraHosts))
@@ -417,6 +428,15 @@ func mapAttr(name string, m map[string]string) Attr {
 		parts = append(parts, strconv.Quote(k)+" = "+strconv.Quote(m[k]))
 	}
 	return Attr{Name: name, Value: "{" + strings.Join(parts, ", ") + "}"}
+}
+
+// tablesText are VRFs as a literal: { blue = 20, red = 10 }.
+func tablesText(m map[string]uint32) string {
+	parts := make([]string, 0, len(m))
+	for _, k := range sortedKeys(m) {
+		parts = append(parts, strconv.Quote(k)+" = "+strconv.FormatUint(uint64(m[k]), 10))
+	}
+	return "{" + strings.Join(parts, ", ") + "}"
 }
 
 func mapText(m map[string]netip.Addr) string {

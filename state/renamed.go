@@ -31,6 +31,7 @@ func (l Link) Renamed(to Names) Object {
 	l.Place = to.Place(l.Place)
 	l.Name = to.Link(l.Place, l.Name)
 	l.Master = to.Link(l.Place, l.Master)
+	l.VRF = to.Link(l.Place, l.VRF)
 	l.Peer.Place = to.Place(l.Peer.Place)
 	l.Peer.Name = to.Link(l.Peer.Place, l.Peer.Name)
 	l.Tunnel.Underlay = to.Place(l.Tunnel.Underlay)

@@ -57,6 +57,7 @@ type Selector string
 const (
 	IifName    Selector = "iifname"
 	OifName    Selector = "oifname"
+	SdifName   Selector = "meta sdifname" // the link in a VRF, whose IifName is the VRF by then
 	SaddrIPv4  Selector = "ip saddr"
 	DaddrIPv4  Selector = "ip daddr"
 	SaddrIPv6  Selector = "ip6 saddr"
@@ -238,7 +239,7 @@ func (m Match) Set() (name string, ok bool) { return strings.CutPrefix(m.Value, 
 // String is the match as nft prints it.
 func (m Match) String() string {
 	value := m.Value
-	if _, set := m.Set(); !set && (m.Selector == IifName || m.Selector == OifName) {
+	if _, set := m.Set(); !set && (m.Selector == IifName || m.Selector == OifName || m.Selector == SdifName) {
 		value = nftQuote(value)
 	}
 	if m.Not {

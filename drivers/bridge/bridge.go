@@ -17,6 +17,7 @@ var _ drivers.Driver = Driver{}
 func (Driver) Traits() drivers.Traits {
 	return drivers.Traits{
 		Pools: true, Gateway: true, Device: true, Links: true, HostLinks: true, Ports: true, Forwarded: true,
+		Refiner: refiner{},
 	}
 }
 
@@ -77,11 +78,12 @@ func (n network) device() []state.Object {
 	if n.Adopt {
 		return append([]state.Object{state.Adopted{K: key, Type: state.Bridge, Asker: n.Mark}}, n.addresses()...)
 	}
-	objects := append([]state.Object{state.Link{
+	objects := append(n.vrf(), state.Link{
 		Place: state.Host, Name: n.Device, Mark: n.Mark, Type: state.Bridge,
 		MTU: drivers.MTU(n.Network), MAC: n.mac(), Up: true, NoIPv6: !n.hasIPv6(), Guard: n.guard(),
-		Filtering: n.Filtering,
-	}}, n.addresses()...)
+		Filtering: n.Filtering, VRF: n.VRF,
+	})
+	objects = append(objects, n.addresses()...)
 	if n.hasIPv6() {
 		// The bridge is a router's interface: an endpoint must not be able to hand it routes.
 		objects = append(objects, state.Sysctl{

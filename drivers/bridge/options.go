@@ -37,6 +37,8 @@ type options struct {
 	InhibitIPv4 bool       `json:"inhibit_ipv4"`
 	MAC         state.MAC  `json:"mac"`
 	Filtering   bool       `json:"vlan_filtering"`
+	VRF         string     `json:"vrf"`
+	VRFTable    uint32     `json:"vrf_table"`
 	// Trusted are interfaces of the host.
 	Trusted []string `json:"trusted_host_interfaces"`
 }
@@ -86,6 +88,12 @@ func deviceAttrs() []spec.AttrSchema {
 		{Name: "vlan_filtering", Type: cty.Bool, Default: cty.False,
 			Doc: "Make the bridge a switch with VLANs (IEEE 802.1Q): endpoints reach those in their own VLAN only, see `vlan` and `trunk` of " +
 				"endpoints. The host and its gateway addresses are in VLAN 1, as is every endpoint that says nothing."},
+		{Name: "vrf", Type: cty.String, Check: onString(drivers.CheckInterfaceName),
+			Doc: "The VRF of the host that the bridge is in: the host routes the network by the VRF's table alone, so the network gets out only by what else " +
+				"is in the VRF, and other networks may have the same subnet if they are in other VRFs. Ports cannot be published. " +
+				"With `vrf_table` the VRF is made, and removed with the last network in it; without, it is somebody else's and must be there."},
+		{Name: "vrf_table", Type: cty.Number, Check: spec.CheckVRFTable,
+			Doc: "The number of the routing table of a VRF that cnmctl makes: all networks in it say the same."},
 	}
 }
 

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"net/netip"
+	"slices"
 
 	"github.com/cnmctl/cnmctl/drivers"
 	"github.com/cnmctl/cnmctl/state"
@@ -139,11 +140,14 @@ func (n network) translation() []state.FilterRule {
 		if !ok {
 			continue
 		}
-		from := state.FromAddr(s.CIDR)
-		if n.unisolated() {
-			rules = append(rules, n.rule(accept, from, state.InSet(state.OifName, drivers.Unisolated)))
+		from := []state.Match{state.FromAddr(s.CIDR)}
+		if n.VRF != "" { // in others there may be the same addresses
+			from = append(from, state.FromLink(n.VRF))
 		}
-		rules = append(rules, n.rule(do, from, state.ToLink(n.Device).Negated()))
+		if n.unisolated() {
+			rules = append(rules, n.rule(accept, append(slices.Clone(from), state.InSet(state.OifName, drivers.Unisolated))...))
+		}
+		rules = append(rules, n.rule(do, append(from, state.ToLink(n.Device).Negated())...))
 	}
 	return rules
 }

@@ -23,6 +23,7 @@ func (Driver) Validate(n *spec.Network, endpoints []*spec.Endpoint) hcl.Diagnost
 	v.translation()
 	v.isolation()
 	v.trust()
+	v.domain()
 	for _, e := range endpoints {
 		v.ports(e)
 		v.vlans(e)

@@ -176,13 +176,17 @@ func checkPairs(t *testing.T, w state.World) {
 	}
 }
 
-// checkIPv6: IPv6 is on where there is an IPv6 address, and nowhere else but on cables that
-// live on what the kernel gives them.
+// checkIPv6: IPv6 is on where there is an IPv6 address, or a link with one is in the VRF, and
+// nowhere else but on cables that live on what the kernel gives them.
 func checkIPv6(t *testing.T, w state.World) {
 	has := map[state.Key]bool{}
 	for _, o := range w {
 		if a, ok := o.(state.IPAddress); ok && a.Prefix.Addr().Is6() {
-			has[state.LinkKey(a.Place, a.Link)] = true
+			on := state.LinkKey(a.Place, a.Link)
+			has[on] = true
+			if l, ok := w[on].(state.Link); ok && l.VRF != "" {
+				has[state.LinkKey(l.Place, l.VRF)] = true
+			}
 		}
 	}
 	for _, k := range w.Keys() {

@@ -48,14 +48,15 @@ func (n network) peer(e drivers.Away) []state.Object {
 // gateway of one that it has.
 func (n network) routes() []state.Object {
 	type way struct {
-		in state.Place
-		to netip.Prefix
+		in  state.Place
+		vrf string
+		to  netip.Prefix
 	}
 	on := map[way]bool{}
 	for _, e := range n.Endpoints {
 		for _, p := range []netip.Prefix{e.IPv4, e.IPv6} {
 			if p.IsValid() {
-				on[way{e.In.Place(), p.Masked()}] = true
+				on[way{e.In.Place(), e.VRF, p.Masked()}] = true
 			}
 		}
 	}
@@ -67,7 +68,7 @@ func (n network) routes() []state.Object {
 				from = e.IPv6
 			}
 			via := drivers.Gateway(n.Network, from)
-			w := way{e.In.Place(), s.CIDR}
+			w := way{e.In.Place(), e.VRF, s.CIDR}
 			if !via.IsValid() || on[w] {
 				continue
 			}

@@ -300,6 +300,7 @@ var badValues = collect(map[string]map[string][]string{
 		"snat_ipv4": {`"x"`, `"::1"`, `"127.0.0.1"`, `"0.0.0.0"`, `"224.0.0.1"`}, "snat_ipv6": {`"x"`, `"10.1.0.1"`, `"::"`, `"::1"`, `"ff02::1"`},
 		"adopt": {"true"}, "host_binding": {`"x"`, `"::1"`, `"224.0.0.1"`, `"fe80::1"`},
 		"trusted_host_interfaces": {`[""]`, `["a b"]`, `["eth1", "eth1"]`, `["averyveryverylongname"]`},
+		"vrf":                     notLinks, "vrf_table": {"0", "253", "255", "4294967296", "1.5", "10"},
 	},
 	"network.overlay": {
 		"vnis": {"[]", "[0]", "[16777216]", "[1.5]", "[300, 301]"}, "port": {"0", "65536", "1.5"},
@@ -312,10 +313,12 @@ var badValues = collect(map[string]map[string][]string{
 		"name": notNames, "host": notHostname, "netns": {`""`, `"a b"`, `"a/../b"`, `"relative/path"`}, "container": {`"web"`, `"docker://"`, `"rkt://web"`},
 		"hostname": notHostname, "loopback": {`["x"]`, `["224.0.0.1"]`, `["0.0.0.0"]`}, "sysctls": notSysctls,
 		"extra_hosts": {`{ a = "x" }`, `{ "a b" = "10.1.0.1" }`, `{ a = "10.1.0.0/24" }`}, "shares": {"sandbox.x", "network.net", "sandbox.none"},
+		"vrfs": {"{ red = 0 }", "{ red = 254 }", "{ red = 4294967296 }", "{ red = 1.5 }", `{ "a b" = 10 }`, "{ lo = 10 }", "{ a = 10, b = 10 }"},
 	},
 	"sandbox.route": {
 		"to": {`"x"`, `"10.1.0.1/24"`}, "via": append(notHosts, `"fd00::1"`), "dev": append(notLinks, `"eth9"`), "src": notHosts,
 		"metric": {"-1", "4294967296", "1.5"}, "table": {"-1", "4294967296", "1.5"}, "type": {`"broadcast"`, `""`},
+		"vrf": append(notLinks, `"red"`),
 	},
 	"sandbox.rule": {
 		"priority": {"0", "4294967296", "1.5"}, "from": {`"x"`, `"10.1.0.1/24"`}, "to": {`"x"`, `"10.1.0.1/24"`}, "family": {`"ipx"`}, "iif": notLinks, "oif": notLinks,
@@ -329,6 +332,7 @@ var badValues = collect(map[string]map[string][]string{
 		"mac": notMACs, "interface": notLinks, "aliases": {`["a b"]`, `[""]`}, "gateway_priority": {"2147483648", "-2147483649", "1.5"},
 		"sysctls":        append(notSysctls, `{ "net.ipv4.conf.eth0.rp_filter" = "1" }`, `{ "net.ipv4.conf.IFNAME" = "1" }`),
 		"link_local_ips": {`["10.1.0.2"]`, `["x"]`, `["169.254.0.1"]`, `["fe80:1::1"]`, `["fe80::"]`, `["fe80::9", "fe80::9"]`},
+		"vrf":            append(notLinks, `"red"`),
 	},
 	"endpoint.port": {
 		"container": notPorts, "host": append(notPorts, `"1-65535"`), "protocol": {`"icmp"`, `""`}, "address": {`"x"`, `"::1"`, `"224.0.0.1"`, `"fe80::1"`, `"fd00::1"`},

@@ -65,6 +65,13 @@ func bridgeSamples() map[string]*Records {
 		Attach("front", "w0", publishing(state.Port{Protocol: "tcp", Host: 8080, Container: 80, Count: 1}))
 	samples["link-local"] = records().Network("front", "bridge", four).Network("two", "bridge", []string{"10.2.0.0/24", "fd00:2::/64"}).Sandbox("w0").Sandbox("w1").
 		Attach("front", "w0", linkLocal("169.254.7.1", "fe80::7")).Attach("front", "w1", nameless).Attach("two", "w0")
+	samples["bridge-vrf"] = records().Network("front", "bridge", dual, `vrf = "red"`, "vrf_table = 10", "isolation = false").
+		Network("back", "bridge", []string{"10.2.0.0/24"}, `vrf = "red"`, "vrf_table = 10", `gateway_mode_ipv4 = "routed"`).
+		Network("inner", "bridge", []string{"10.3.0.0/24"}, `vrf = "red"`, "vrf_table = 10").Change(internal).
+		Network("twin", "bridge", four, `vrf = "blue"`, "vrf_table = 20").
+		Sandbox("w0").Sandbox("w1").Attach("front", "w0").Attach("back", "w1").Attach("twin", "w1")
+	samples["vrf"] = records().Network("front", "bridge", dual).Network("back", "bridge", []string{"10.2.0.0/24"}).Network("side", "bridge", []string{"10.3.0.0/24"}).
+		Sandbox("w0", vrfSandbox).Attach("front", "w0", inVRF("red")).Attach("back", "w0", inVRF("red")).Attach("side", "w0")
 	samples["sandbox"] = records().Network("front", "bridge", dual).Network("back", "bridge", []string{"10.2.0.0/24"}).
 		Sandbox("w0", fullSandbox).Attach("front", "w0", fullEndpoint).Attach("back", "w0", func(e *state.Endpoint) { e.Priority = 5 })
 	return samples
@@ -93,6 +100,17 @@ func vlans(own string, trunk ...int) func(*state.Endpoint) {
 		e.Options = state.Options{"vlan": json.RawMessage(own), "trunk": text}
 	}
 }
+
+func vrfSandbox(s *state.Sandbox) {
+	s.VRFs = map[string]uint32{"red": 10, "blue": 20}
+	s.Routes = []state.StaticRoute{
+		{To: netip.MustParsePrefix("192.0.2.0/24"), Via: netip.MustParseAddr("10.2.0.9")},
+		{To: netip.MustParsePrefix("198.51.100.0/24"), Dev: "eth0", Table: state.MainTable},
+		{To: netip.MustParsePrefix("203.0.113.0/24"), Type: state.Blackhole, VRF: "blue"},
+	}
+}
+
+func inVRF(name string) func(*state.Endpoint) { return func(e *state.Endpoint) { e.VRF = name } }
 
 func fullEndpoint(e *state.Endpoint) {
 	e.Aliases = []string{"database", "db"}

@@ -196,6 +196,9 @@ func (r *run) birthRequest(b *batch, open *place, i int) (fd int, err error) {
 	case state.Dummy:
 		newDummy(b, l, first.group())
 		return -1, nil
+	case state.VRF:
+		newVRF(b, l, first.group())
+		return -1, nil
 	case state.Veth:
 	default:
 		return -1, fmt.Errorf("links of type %q are not known", l.Type)
@@ -313,6 +316,13 @@ func (r *run) raise(n *nursery, p state.Place) error {
 			change(b, l.Name, 0, 0)
 			b.u32(unix.IFLA_MASTER, uint32(master))
 			b.end()
+			add(m.op)
+		}
+		if l.VRF != "" {
+			if err := open.enslave(r.ctx, b, l); err != nil {
+				n.fail(m.op, err)
+				continue
+			}
 			add(m.op)
 		}
 		if l.Master != "" && (l.Hairpin || l.Isolated || l.Quiet) {

@@ -33,6 +33,7 @@ type link struct {
 	quiet         bool
 	tunnel        state.Tunnel
 	on            state.Stacked
+	table         uint32 // of a VRF
 	filtering     bool   // a bridge that keeps VLANs apart
 	vlans         string // of a port of one
 	qdisc         string // the kind at the root of what it sends by
@@ -113,6 +114,8 @@ func (l *link) parseInfo(b []byte) {
 				l.parseTunnel(data)
 			case l.kind == state.Bridge:
 				l.parseBridge(data)
+			case l.kind == state.VRF:
+				l.parseVRF(data)
 			case stacked(l.kind):
 				l.parseStacked(data)
 			}
@@ -206,13 +209,14 @@ func (l *link) object(p state.Place, on *held, stack string) state.Object {
 	}
 	o := state.Link{
 		Place: p, Name: l.name, Mark: l.owner, Type: l.kind, MTU: l.mtu, MAC: l.mac, Up: l.up, NoIPv6: l.noIPv6,
-		Master: on.name(l.master), Filtering: l.filtering,
+		Filtering: l.filtering, Table: l.table,
 		HalfMade: l.alias == "" || l.group != state.LinkGroup(stack),
 	}
 	if _, from, given := state.ParseGiven(l.alias); given {
 		o.Type, o.From = state.Given, from
 	}
 	if l.master != 0 {
+		o.Master, o.VRF = on.above(l)
 		o.Hairpin, o.Isolated, o.Quiet = l.hairpin, l.isolated, l.quiet
 		if on.ours(l.master) { // what others do with the VLANs of their bridge is their affair
 			o.VLANs = l.vlans

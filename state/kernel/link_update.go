@@ -87,9 +87,9 @@ func (r *run) updateLink(before, after state.Link) error {
 // changes adds the request with all that one message can change.
 func (r *run) changes(b *batch, open *place, before, after state.Link, all bool) error {
 	var master int32
-	if after.Master != "" {
+	if above := after.Above(); above != "" {
 		var err error
-		if master, err = open.lookup(r.ctx, after.Master); err != nil {
+		if master, err = open.lookup(r.ctx, above); err != nil {
 			return err
 		}
 	}
@@ -104,7 +104,7 @@ func (r *run) changes(b *batch, open *place, before, after state.Link, all bool)
 	if !after.MAC.IsZero() && (all || before.MAC != after.MAC) {
 		b.attr(unix.IFLA_ADDRESS, after.MAC[:])
 	}
-	if after.Type != state.Bridge && (all || before.Master != after.Master) {
+	if after.Type != state.VRF && (all || before.Above() != after.Above()) {
 		b.u32(unix.IFLA_MASTER, uint32(master))
 	}
 	b.end()

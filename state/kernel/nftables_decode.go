@@ -406,7 +406,7 @@ func decodeOperand(f state.Selector, run []expr.Any, data []byte) (string, bool)
 		return decodePrefix(run, data, int(a.size))
 	}
 	switch {
-	case len(data) == unix.IFNAMSIZ && (f == state.IifName || f == state.OifName):
+	case len(data) == unix.IFNAMSIZ && (f == state.IifName || f == state.OifName || f == state.SdifName):
 		return string(bytes.TrimRight(data, "\x00")), true
 	case len(data) == 1 && f == state.Family:
 		return map[byte]string{unix.NFPROTO_IPV4: "ipv4", unix.NFPROTO_IPV6: "ipv6"}[data[0]], true

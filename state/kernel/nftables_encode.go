@@ -89,9 +89,12 @@ func (c *compiler) compare(not bool, value []byte) {
 
 // metaFields are what the kernel knows of a packet beside its bytes.
 var metaFields = map[state.Selector]expr.MetaKey{
-	state.IifName: expr.MetaKeyIIFNAME, state.OifName: expr.MetaKeyOIFNAME,
+	state.IifName: expr.MetaKeyIIFNAME, state.OifName: expr.MetaKeyOIFNAME, state.SdifName: metaKeySDIFNAME,
 	state.Family: expr.MetaKeyNFPROTO, state.L4Proto: expr.MetaKeyL4PROTO, state.PacketMark: expr.MetaKeyMARK,
 }
+
+// metaKeySDIFNAME is NFT_META_SDIFNAME of linux/netfilter/nf_tables.h, not in package expr.
+const metaKeySDIFNAME expr.MetaKey = 34
 
 // portFields are ports of one protocol.
 var portFields = map[state.Selector]uint8{
@@ -281,7 +284,7 @@ const ipCTDirOriginal, ipCTDirReply = 0, 1
 // encodeOperand is what a field is compared with.
 func encodeOperand(m state.Match) ([]byte, error) {
 	switch m.Selector {
-	case state.IifName, state.OifName:
+	case state.IifName, state.OifName, state.SdifName:
 		return linkName(m.Value)
 	case state.Family:
 		switch m.Value {

@@ -24,6 +24,7 @@ var option = map[state.Feature]string{
 	state.FeatureIPvlan:   "CONFIG_IPVLAN",
 	state.FeatureVLAN:     "CONFIG_VLAN_8021Q",
 	state.FeatureDummy:    "CONFIG_DUMMY",
+	state.FeatureVRF:      "CONFIG_NET_VRF",
 	state.FeatureESP:      "CONFIG_XFRM_USER, CONFIG_INET_ESP and CONFIG_CRYPTO_GCM",
 	state.FeatureESP6:     "CONFIG_XFRM_USER, CONFIG_INET6_ESP and CONFIG_CRYPTO_GCM",
 
@@ -107,6 +108,9 @@ func (k *Kernel) try(ctx context.Context, f state.Feature) error {
 		newVXLAN(b, l, 0, -1)
 	case state.Dummy:
 		newDummy(b, l, 0)
+	case state.VRF:
+		l.Table = 1
+		newVRF(b, l, 0)
 	case state.Macvlan, state.IPvlan, state.VLAN:
 		// On no link, which is invalid to a kernel that knows the type.
 		newStacked(b, l, 0, 0, -1)

@@ -194,8 +194,8 @@ func (k *Kernel) gather(ctx context.Context, live *Live, host *reading, spaces [
 	for i := range host.on.links {
 		l := &host.on.links[i]
 		live.Links[l.name], live.MTUs[l.name], live.Down[l.name] = true, l.mtu, !l.up
-		if l.master != 0 {
-			live.Ports[l.name] = host.on.name(l.master)
+		if master, _ := host.on.above(l); master != "" {
+			live.Ports[l.name] = master
 		}
 	}
 	k.strangers.note(host.on.links, true)

@@ -41,7 +41,7 @@ func samples() []state.Object {
 		Mark: mark(`endpoint.web["a|b c"]`), Name: "web", Network: "network.front", Sandbox: "sandbox.web", Host: "a",
 		IPv4: prefix("10.1.0.2/24"), IPv6: prefix("fd00::2/64"), MAC: state.MAC{2, 0x42, 10, 1, 0, 2},
 		Interface: "eth0", HostInterface: "veth0", Aliases: []string{"www"}, Priority: -1,
-		LinkLocal: []netip.Addr{ip("169.254.7.7"), ip("fe80::7")}, Nameless: true,
+		LinkLocal: []netip.Addr{ip("169.254.7.7"), ip("fe80::7")}, Nameless: true, VRF: "red",
 		Sysctls: map[string]string{"net.ipv4.conf.IFNAME.rp_filter": "0"},
 		Ports:   []state.Port{{Protocol: "udp", Address: ip("192.0.2.1"), Host: 8080, Container: 80, Count: 2}},
 		Options: state.Options{"hairpin": json.RawMessage(`true`)}, Labels: labels, Protected: true, Hidden: []string{"labels"},
@@ -49,6 +49,7 @@ func samples() []state.Object {
 	}
 	sandbox := state.Sandbox{
 		Mark: mark("module.m[0].sandbox.web"), Name: "web", Host: "a", Netns: "contract-web", Hostname: "www",
+		VRFs:       map[string]uint32{"red": 10, "blue": 1 << 31},
 		Loopback:   []netip.Prefix{prefix("10.255.0.1/32")},
 		Routes:     []state.StaticRoute{{To: prefix("0.0.0.0/0"), Via: ip("10.1.0.1"), Dev: "eth0", Src: ip("10.1.0.2"), Metric: 5, Table: 100, Type: state.Blackhole, OnLink: true}},
 		Rules:      []state.PolicyRule{{Priority: 10, From: prefix("10.1.0.0/24"), To: prefix("fd00::/8"), IPv6: true, Iif: "a", Oif: "b", FwMark: 3, Table: 100}},
