@@ -33,3 +33,51 @@ func TestNeighborOfARenumberedLink(t *testing.T) {
 		t.Errorf("a plan from a world to itself:\n%s", listing(again))
 	}
 }
+
+// TestLinkGetsIntoVRF: the kernel takes the link down and up, and what it loses by that is set
+// again, behind the VRF and the link. An IPv4 address stays by itself.
+func TestLinkGetsIntoVRF(t *testing.T) {
+	place, owner := state.Netns("shop-a"), mark("endpoint.web")
+	eth0 := func(vrf string) state.Link {
+		return state.Link{Place: place, Name: "eth0", Type: state.Macvlan, Mark: owner, MAC: mac(1, 2), Up: true, VRF: vrf,
+			On: state.Stacked{Lower: state.End{Place: state.Host, Name: "uplink"}, Mode: state.ModeBridge}}
+	}
+	red := func(table uint32) state.Link {
+		return state.Link{Place: place, Name: "red", Type: state.VRF, Mark: mark("sandbox.a"), Table: table, Up: true}
+	}
+	stays := state.IPAddress{Place: place, Link: "eth0", Prefix: prefix("10.1.0.2/24"), Mark: owner}
+	lost := []state.Object{
+		state.IPAddress{Place: place, Link: "eth0", Prefix: prefix("fd00::2/64"), Mark: owner},
+		state.NewRoute(state.Route{Place: place, Dst: prefix("10.9.0.0/16"), Dev: "eth0", Table: 77, Mark: owner}),
+		state.Neighbor{Place: place, Link: "eth0", IP: addr("10.1.0.99"), MAC: mac(9, 9), Mark: owner},
+	}
+	world := func(more ...state.Object) state.World {
+		w := state.World{}
+		w.Add(state.Namespace{Name: "shop-a", Mark: mark("sandbox.a")}, stays)
+		w.Add(lost...)
+		w.Add(more...)
+		return w
+	}
+	without, in, moved := world(eth0("")), world(eth0("red"), red(10)), world(eth0("red"), red(11))
+	for name, c := range map[string]struct{ from, to state.World }{"in": {without, in}, "out": {in, without}, "table": {in, moved}} {
+		p := mustDiff(t, c.from, c.to, opts())
+		turn := map[state.Key]int{}
+		for i, op := range p.Ops {
+			if op.Action != state.Delete {
+				turn[op.Key] = i + 1
+			}
+		}
+		link := turn[eth0("").Key()]
+		if link == 0 || turn[stays.Key()] != 0 || name != "out" && turn[red(10).Key()] > link {
+			t.Errorf("%s: the link changes in operation %d, behind its VRF, and its IPv4 address stays:\n%s", name, link, listing(p))
+		}
+		for _, o := range lost {
+			if turn[o.Key()] < link {
+				t.Errorf("%s: %s is not set again behind the link:\n%s", name, o.Key(), listing(p))
+			}
+		}
+	}
+	if again := mustDiff(t, in, in, opts()); !again.Empty() {
+		t.Errorf("a plan from a world to itself:\n%s", listing(again))
+	}
+}
