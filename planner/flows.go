@@ -8,8 +8,24 @@ import (
 	"github.com/cnmctl/cnmctl/state"
 )
 
-// flows lists the flows that policies judge otherwise than before, if any policy changes.
-func (d *diff) flows() []policy.Change {
+// flows lists the flows that policies, or networks among themselves, judge otherwise than
+// before.
+func (d *diff) flows() []policy.Change { return append(d.policyFlows(), d.networkFlows()...) }
+
+// outcome is what there will be of the object; nil if nothing.
+func (n *node) outcome() state.Object {
+	switch {
+	case n.made:
+		return n.want
+	case n.dead:
+		return nil
+	case n.updated:
+		return n.after
+	}
+	return n.live
+}
+
+func (d *diff) policyFlows() []policy.Change {
 	if !slices.ContainsFunc(d.changes, func(n *node) bool { return n.key.Kind == state.KindPolicy }) {
 		return nil
 	}
@@ -18,16 +34,7 @@ func (d *diff) flows() []policy.Change {
 		if p, ok := n.live.(state.Policy); ok {
 			before = append(before, p)
 		}
-		is := n.live
-		switch {
-		case n.made:
-			is = n.want
-		case n.dead:
-			is = nil
-		case n.updated:
-			is = n.after
-		}
-		if p, ok := is.(state.Policy); ok {
+		if p, ok := n.outcome().(state.Policy); ok {
 			after = append(after, p)
 		}
 	}

@@ -21,7 +21,7 @@ type Plan struct {
 	Resources []Resource
 	// Outputs are the root outputs that change.
 	Outputs []OutputChange
-	// Flows are those that policies judge otherwise than before.
+	// Flows are those that policies, or networks among themselves, judge otherwise than before.
 	Flows []policy.Change
 	// Spaces are the namespaces of others that the operations go into, in order of name.
 	Spaces []Space

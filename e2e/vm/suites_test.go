@@ -53,7 +53,7 @@ func suites(t *testing.T) []suite {
 
 // always are the scripts that run in the machine although this kernel has all that they
 // need: an emulated minute for each of the others is too much for every day.
-var always = regexp.MustCompile(`^lifecycle$`)
+var always = regexp.MustCompile(`^(lifecycle|policy)$`)
 
 // never are scripts that stay outside even with -all, unless they need a kernel that is
 // only in the machine: those with a Consul beside them, those that look at what cnmctl says
