@@ -150,10 +150,13 @@ func (c *config) addBridge(t *rapid.T, i int) {
 	}
 	n.Body = append(n.Body, lines(t, "internal = true", "mtu = 1400", "interface_prefix = \"net\"")...)
 	options := lines(t, "icc = false", "masquerade = false", "hairpin = true", "isolation = false")
+	if slices.Contains(n.Body, "internal = true") {
+		options = slices.DeleteFunc(options, func(line string) bool { return line == "isolation = false" }) // which has no meaning there
+	}
 	if maybe(t, "named") {
 		options = append(options, fmt.Sprintf("name = \"br-law%d\"", i))
 	}
-	if maybe(t, "routed") {
+	if v4 != "off" && maybe(t, "routed") {
 		options = append(options, "gateway_mode_ipv4 = \"routed\"")
 	}
 	if len(options) > 0 {
