@@ -82,9 +82,13 @@ func chosen(t *testing.T) []string {
 	return names
 }
 
+// together is how many tests at once run in the machine: more would wait for each other, and a
+// Consul beside them must not have to.
+const together = "3"
+
 // job is how the suite is run in the machine.
 func (s suite) job() wire.Job {
-	flags := []string{s.binary(), "-test.v=test2json", "-test.short", "-test.timeout=20m", "-test.run=" + cmp.Or(*onlyTests, s.run)}
+	flags := []string{s.binary(), "-test.v=test2json", "-test.short", "-test.timeout=20m", "-test.parallel=" + together, "-test.run=" + cmp.Or(*onlyTests, s.run)}
 	if s.skip != "" {
 		flags = append(flags, "-test.skip="+s.skip)
 	}
