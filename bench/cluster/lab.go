@@ -33,7 +33,7 @@ func newLab(binary, logs string, hosts int) (l *lab, err error) {
 	if l.consul, err = consultest.New(consultest.Options{Durable: true}); err != nil {
 		return nil, errors.Join(err, l.close())
 	}
-	if err := errors.Join(l.consul.Start(), apart.Switch()); err != nil {
+	if err := errors.Join(l.consul.Start(), l.settle(), apart.Switch()); err != nil {
 		return nil, errors.Join(err, l.close())
 	}
 	for i := range hosts {
@@ -59,12 +59,20 @@ func newLab(binary, logs string, hosts int) (l *lab, err error) {
 	return l, l.await("the agents live", func() bool { return l.alive() == hosts })
 }
 
+// settle has Consul be one that has been in use: in a new one, the first apply waits.
+func (l *lab) settle() error { return l.ask("kv", "put", "cnm/settled", "{}").Run() }
+
 // alive counts the living agents.
 func (l *lab) alive() int {
-	cmd := exec.Command(must(consultest.Binary()), "kv", "get", "-keys", "-separator=", "cnm/lab/alive/")
-	cmd.Env = append(os.Environ(), "CONSUL_HTTP_ADDR="+l.consul.HTTP)
-	out, _ := cmd.Output() // no keys is an error
+	out, _ := l.ask("kv", "get", "-keys", "-separator=", "cnm/lab/alive/").Output() // no keys is an error
 	return strings.Count(string(out), "/alive/")
+}
+
+// ask is a command of Consul's own.
+func (l *lab) ask(args ...string) *exec.Cmd {
+	cmd := exec.Command(must(consultest.Binary()), args...)
+	cmd.Env = append(os.Environ(), "CONSUL_HTTP_ADDR="+l.consul.HTTP)
+	return cmd
 }
 
 func must(path string, err error) string {

@@ -54,7 +54,7 @@ func again(binary string, args []string) error {
 	if err != nil {
 		return err
 	}
-	cmd := apart.Command("/proc/self/exe", append([]string{"-inside", "-cnmctl=" + binary}, args...)...)
+	cmd := apart.Command("/proc/self/exe", append(args, "-inside", "-cnmctl="+binary)...)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	return cmd.Run()
 }
