@@ -45,6 +45,8 @@ type Traits struct {
 	Links bool
 	// HostLinks: each endpoint has an interface on the host too, which needs a name.
 	HostLinks bool
+	// Unseen: what endpoints get does not come by their interfaces, where it could be held back.
+	Unseen bool
 	// Tunnels: each subnet has a VXLAN network identifier, the first ones of both families
 	// one together.
 	Tunnels bool

@@ -9,8 +9,8 @@ import (
 )
 
 // shaping is how the endpoint's interface sends, and the host's end of it: what the one
-// sends is what the endpoint sends, what the other sends is what it gets. Neither needs a
-// device between (ifb), as interfaces without a second end would.
+// sends is what the endpoint sends, what the other sends is what it gets. Where the host has no
+// end, what the interface gets is sent by a device before it, an IFB.
 func (x *expander) shaping(n *network, a Attached) []state.Object {
 	if a.Bandwidth == (state.Bandwidth{}) && a.Impairment == (state.Impairment{}) {
 		return nil
@@ -25,12 +25,20 @@ func (x *expander) shaping(n *network, a Attached) []state.Object {
 	if own.Kinds() != "" {
 		objects = append(objects, own)
 	}
-	if a.Bandwidth.Ingress != 0 && link.Peer != (state.End{}) {
-		objects = append(objects, state.Qdisc{
-			Place: link.Peer.Place, Link: link.Peer.Name, Mark: a.Mark, Shape: shape(a.Bandwidth.Ingress),
-		})
+	if a.Bandwidth.Ingress == 0 {
+		return objects
 	}
-	return objects
+	holding := link.Peer
+	if !n.traits.HostLinks {
+		holding = state.End{Place: link.Place, Name: state.IntakeName(a.Mark)}
+		objects = append(objects,
+			state.Link{
+				Place: holding.Place, Name: holding.Name, Mark: a.Mark, Type: state.IFB, Up: true, NoIPv6: true,
+				MAC: seededMAC(0x46, a.Mark.Stack+"\x00"+holding.Name),
+			},
+			state.Redirect{Place: link.Place, Link: link.Name, To: holding.Name, Mark: a.Mark})
+	}
+	return append(objects, state.Qdisc{Place: holding.Place, Link: holding.Name, Mark: a.Mark, Shape: shape(a.Bandwidth.Ingress)})
 }
 
 // validateShaping refuses what the network's driver has no interface for, and a bucket that
@@ -49,8 +57,8 @@ func validateShaping(n *spec.Network, e *spec.Endpoint, t Traits) hcl.Diagnostic
 	switch b := e.Bandwidth; {
 	case !t.Links && b != (state.Bandwidth{}):
 		refuse(rate, "Bandwidth without an interface", " has a bandwidth"+none+"give it no interface. Remove the block bandwidth, or choose another driver.", n.Driver)
-	case !t.HostLinks && b.Ingress != 0:
-		refuse(rate, "Nobody to hold traffic back", " limits what it gets"+none+"have no end on the host that could hold it back. Set egress where it comes from.", n.Driver)
+	case t.Of(n.Network).Unseen && b.Ingress != 0:
+		refuse(rate, "Nobody to hold traffic back", " limits what it gets, but in the mode of %s that does not come by its interface, where it could be held back. Choose another mode, or set egress where it comes from.", n.Mark.Address)
 	case b.Burst != 0 && b.Ingress == 0 && b.Egress == 0:
 		refuse("bandwidth.burst", "Burst without a rate", " says how much goes through at once, but not how much in the long run. Add ingress or egress, or remove burst.")
 	case b.Burst != 0 && b.Burst < frame:

@@ -30,6 +30,8 @@ func describe(o state.Object) (what, details string) {
 		return "fdb " + o.MAC.String() + " to " + o.VTEP.String() + " on " + o.Link + place, ""
 	case state.Qdisc:
 		return "qdisc " + o.Kinds() + " of " + o.Link + place, qdiscDetails(o)
+	case state.Redirect:
+		return "redirection of what " + o.Link + " gets to " + o.To + place, ""
 	case state.Sysctl:
 		return "sysctl " + strings.ReplaceAll(o.Path, "/", ".") + " = " + o.Value + place, ""
 	case state.Ruleset:

@@ -37,11 +37,11 @@ func inKernel(live state.World) Held {
 
 // addLink adds a link's name. A bridge is its network's device; of an endpoint's veth pair
 // the end in a sandbox is its interface, the one on the host the other. The names of VLANs and
-// VRFs are written.
+// VRFs are written, an IFB's follows from its endpoint.
 func (h Held) addLink(l state.Link, live state.World) {
 	owner := l.Mark.Address
 	switch l.Type {
-	case state.VLAN, state.VRF:
+	case state.VLAN, state.VRF, state.IFB:
 		return
 	case state.Veth, state.Macvlan, state.IPvlan, state.Given:
 	default:

@@ -91,6 +91,8 @@ func (s *script) op(op state.Op) {
 		s.forwarding(op, o)
 	case state.Qdisc:
 		s.qdisc(op, o)
+	case state.Redirect:
+		s.redirect(op, o)
 	case state.Sysctl:
 		s.sysctl(op, o)
 	case state.Ruleset:

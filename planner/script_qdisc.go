@@ -36,6 +36,20 @@ func (s *script) qdisc(op state.Op, q state.Qdisc) {
 	}
 }
 
+// redirect has what a link gets go through another one first, or no longer.
+func (s *script) redirect(op state.Op, r state.Redirect) {
+	tc, link := in("tc", r.Place), shell(r.Link)
+	filter := fmt.Sprintf("dev %s ingress pref %d", link, state.RedirectPref)
+	if op.Action == state.Delete {
+		s.line("%s filter del %s", tc, filter)
+		s.line("%s qdisc del dev %s clsact", tc, link)
+		return
+	}
+	s.line("%s qdisc add dev %s clsact 2>/dev/null || :", tc, link)
+	s.line("%s filter del %s 2>/dev/null || :", tc, filter)
+	s.line("%s filter add %s protocol all u32 match u32 0 0 action mirred egress redirect dev %s", tc, filter, shell(r.To))
+}
+
 func netemText(i state.Impairment) string {
 	text := fmt.Sprintf(" limit %d delay %s", state.NetemLimit, tcTime(i.Delay))
 	if i.Jitter != 0 {

@@ -214,7 +214,7 @@ var rank = func() map[state.Kind]int {
 	for i, k := range []state.Kind{
 		state.KindClaim, state.KindPool, state.KindLease, state.KindAllocation, state.KindNode, state.KindPluginNetwork,
 		state.KindNamespace, state.KindRuleset, state.KindPluginEndpoint, state.KindLink, state.KindSysctl,
-		state.KindQdisc, state.KindNeighbor, state.KindFDB, state.KindAddress, state.KindRoute, state.KindRule, state.KindWayOut, state.KindFile,
+		state.KindQdisc, state.KindRedirect, state.KindNeighbor, state.KindFDB, state.KindAddress, state.KindRoute, state.KindRule, state.KindWayOut, state.KindFile,
 		state.KindIPsecState, state.KindIPsecPolicy, state.KindKeyring,
 		state.KindHost, state.KindPolicy, state.KindNetwork, state.KindSandbox, state.KindEndpoint, state.KindOutput,
 	} {

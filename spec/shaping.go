@@ -11,7 +11,7 @@ func bandwidthSchema() BlockSchema {
 		Doc: "How fast the endpoint may be (a token bucket, tc-tbf(8)). Units are those of tc: `kbit`, `mbit`, `gbit` by thousands of bits per second, " +
 			"`kb`, `mb` by 1024 bytes.",
 		Attrs: []AttrSchema{
-			attr("ingress", cty.String, "What it gets, as in `\"10mbit\"`. The host's end of its interface holds it back.").checked(onStrings(checked(state.ParseRate))),
+			attr("ingress", cty.String, "What it gets, as in `\"10mbit\"`. The host's end of its interface holds it back, or, where there is none, a device before it (ifb).").checked(onStrings(checked(state.ParseRate))),
 			attr("egress", cty.String, "What it sends. Its own end of the interface holds it back.").checked(onStrings(checked(state.ParseRate))),
 			attr("burst", cty.String, "What goes through at once after a pause, as in `\"128kb\"`. Default: a hundredth of a second's bytes, 32kb at least. Less than a frame lets nothing through, and is an error.").checked(onStrings(checked(state.ParseSize))),
 		},

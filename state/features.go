@@ -23,6 +23,9 @@ const (
 	// FeatureTBF and FeatureNetem are ways of sending.
 	FeatureTBF   Feature = "tbf"
 	FeatureNetem Feature = "netem"
+	// FeatureIFB and FeatureMirred hold back what an interface gets.
+	FeatureIFB    Feature = "ifb"
+	FeatureMirred Feature = "mirred"
 	// FeatureVLANFiltering is a bridge that keeps VLANs apart.
 	FeatureVLANFiltering Feature = "vlan-filtering"
 )
@@ -53,6 +56,8 @@ func features(w World) map[Feature]bool {
 			for kind := range strings.FieldsSeq(o.Kinds()) {
 				need[Feature(kind)] = true
 			}
+		case Redirect:
+			need[FeatureMirred] = true
 		case IPsecState:
 			if o.Dst.Is6() {
 				need[FeatureESP6] = true

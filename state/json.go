@@ -64,6 +64,8 @@ func (e Envelope) Open() (Object, error) {
 		return decodeAs[FDB](e)
 	case KindQdisc:
 		return decodeAs[Qdisc](e)
+	case KindRedirect:
+		return decodeAs[Redirect](e)
 	case KindSysctl:
 		return decodeAs[Sysctl](e)
 	case KindRuleset:

@@ -17,6 +17,7 @@ const (
 	KindNeighbor  Kind = "neighbor"
 	KindFDB       Kind = "fdb"
 	KindQdisc     Kind = "qdisc"
+	KindRedirect  Kind = "redirect"
 	KindSysctl    Kind = "sysctl"
 	KindRuleset   Kind = "ruleset"
 	KindFile      Kind = "file"

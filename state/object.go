@@ -127,7 +127,7 @@ func equal(a, b Object) bool {
 		b, ok := b.(Route)
 		a.Yields, b.Yields = false, false
 		return ok && a == b
-	case IPAddress, Rule, Neighbor, FDB, Qdisc, Namespace, File, Claim, HostRecord, IPsecState, IPsecPolicy, Keyring:
+	case IPAddress, Rule, Neighbor, FDB, Qdisc, Redirect, Namespace, File, Claim, HostRecord, IPsecState, IPsecPolicy, Keyring:
 		return a == b
 	case Network, Sandbox, Endpoint:
 		return reflect.DeepEqual(a, b)

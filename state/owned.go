@@ -32,6 +32,9 @@ func (f FDB) WithOwner(o Owner) Object { f.Mark = o; return f }
 func (q Qdisc) WithOwner(o Owner) Object { q.Mark = o; return q }
 
 // WithOwner is the object with another owner.
+func (r Redirect) WithOwner(o Owner) Object { r.Mark = o; return r }
+
+// WithOwner is the object with another owner.
 func (s Sysctl) WithOwner(o Owner) Object { s.Mark = o; return s }
 
 // WithOwner is the object with another owner.

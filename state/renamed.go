@@ -82,6 +82,13 @@ func (q Qdisc) Renamed(to Names) Object {
 	return q
 }
 
+// Renamed is the redirection between the links under their new names.
+func (r Redirect) Renamed(to Names) Object {
+	r.Place = to.Place(r.Place)
+	r.Link, r.To = to.Link(r.Place, r.Link), to.Link(r.Place, r.To)
+	return r
+}
+
 // Renamed is the setting, whose path has the link's name in it.
 func (s Sysctl) Renamed(to Names) Object {
 	s.Place = to.Place(s.Place)
@@ -120,7 +127,7 @@ func (p IPsecPolicy) Renamed(to Names) Object {
 func (f Foreign) Renamed(to Names) Object {
 	f.K.Place = to.Place(f.K.Place)
 	switch f.K.Kind {
-	case KindAddress, KindNeighbor, KindFDB, KindQdisc: // whose names are or begin with the link's
+	case KindAddress, KindNeighbor, KindFDB, KindQdisc, KindRedirect: // whose names are or begin with the link's
 		link, rest, more := strings.Cut(f.K.Name, " ")
 		if f.K.Name = to.Link(f.K.Place, link); more {
 			f.K.Name += " " + rest

@@ -21,12 +21,15 @@ func (d Driver) Traits() drivers.Traits {
 	return drivers.Traits{Pools: true, Gateway: true, Links: true, Dummy: "di-", ParentMAC: true, Refiner: d}
 }
 
-// Refine: where the parent routes for its endpoints, they need no gateway.
+// Refine: where the parent routes for its endpoints, they need no gateway. In the mode l3s the
+// kernel delivers packets behind the parent's rules, past the ingress of the interface
+// (ipvlan_nf_input).
 func (Driver) Refine(t drivers.Traits, n state.Network) drivers.Traits {
 	o, err := decode(n.Options)
 	if err == nil && o.routed() {
 		t.Gateway, t.Direct = false, true
 	}
+	t.Unseen = err == nil && o.Mode == state.ModeL3S
 	return t
 }
 

@@ -40,6 +40,7 @@ func (k *Kernel) Apply(ctx context.Context, wave []state.Op, done func(i int, er
 		{state.Create, []state.Kind{state.KindLink}, r.createLinks},
 		{state.Update, []state.Kind{state.KindLink}, r.updateLinks},
 		{"", []state.Kind{state.KindQdisc}, r.writeQdiscs},
+		{"", []state.Kind{state.KindRedirect}, r.writeRedirects},
 		{"", tables, r.writeTables},
 		{"", []state.Kind{state.KindSysctl}, r.writeSysctls},
 		{"", []state.Kind{state.KindRuleset}, r.applyRulesets},

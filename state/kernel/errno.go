@@ -105,6 +105,8 @@ func describe(o state.Object) string {
 		return fmt.Sprintf("forwarding entry %s to %s on %s%s", o.MAC, o.VTEP, o.Link, where)
 	case state.Qdisc:
 		return fmt.Sprintf("qdisc %s of %s%s", o.Kinds(), o.Link, where)
+	case state.Redirect:
+		return fmt.Sprintf("redirection of what %s gets to %s%s", o.Link, o.To, where)
 	case state.Rule:
 		return fmt.Sprintf("rule %d to table %d%s", o.Priority, o.Table, where)
 	case state.Ruleset:

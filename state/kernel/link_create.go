@@ -193,8 +193,8 @@ func (r *run) birthRequest(b *batch, open *place, i int) (fd int, err error) {
 	case state.Bridge:
 		newBridge(b, l, first.group())
 		return -1, nil
-	case state.Dummy:
-		newDummy(b, l, first.group())
+	case state.Dummy, state.IFB:
+		newPlain(b, l, first.group())
 		return -1, nil
 	case state.VRF:
 		newVRF(b, l, first.group())

@@ -30,6 +30,8 @@ var option = map[state.Feature]string{
 
 	state.FeatureTBF:           "CONFIG_NET_SCH_TBF",
 	state.FeatureNetem:         "CONFIG_NET_SCH_NETEM",
+	state.FeatureIFB:           "CONFIG_IFB",
+	state.FeatureMirred:        "CONFIG_NET_SCH_INGRESS, CONFIG_NET_CLS_U32 and CONFIG_NET_ACT_MIRRED",
 	state.FeatureVLANFiltering: "CONFIG_BRIDGE_VLAN_FILTERING",
 }
 
@@ -93,6 +95,8 @@ func (k *Kernel) try(ctx context.Context, f state.Feature) error {
 	switch f {
 	case state.FeatureVLANFiltering:
 		return tryFiltering(ctx, c)
+	case state.FeatureMirred:
+		return tryRedirect(ctx, c)
 	case state.FeatureTBF, state.FeatureNetem:
 		return tryQdisc(ctx, c, f)
 	}
@@ -106,8 +110,8 @@ func (k *Kernel) try(ctx context.Context, f state.Feature) error {
 	case state.VXLAN:
 		l.Tunnel = state.Tunnel{VNI: 1, Port: state.VXLANPort}
 		newVXLAN(b, l, 0, -1)
-	case state.Dummy:
-		newDummy(b, l, 0)
+	case state.Dummy, state.IFB:
+		newPlain(b, l, 0)
 	case state.VRF:
 		l.Table = 1
 		newVRF(b, l, 0)

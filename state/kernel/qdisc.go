@@ -268,22 +268,12 @@ func bit32(v bool) uint32 { return uint32(bit(v)) }
 
 // tryQdisc puts one on a link of a scratch namespace.
 func tryQdisc(ctx context.Context, c *conn, f state.Feature) error {
-	name := "probe-" + string(f)
-	b := &batch{}
-	newBridge(b, state.Link{Name: name}, 0)
-	if err := c.one(ctx, b); err != nil {
-		return err
-	}
-	links, err := c.links(ctx)
+	index, err := c.scratch(ctx, "probe-"+string(f))
 	if err != nil {
 		return err
 	}
-	i := slices.IndexFunc(links, func(l link) bool { return l.name == name })
-	if i < 0 {
-		return unix.ENODEV
-	}
-	b.reset()
-	newQdisc(b, links[i].index, handleShape, tcRoot, func() {
+	b := &batch{}
+	newQdisc(b, index, handleShape, tcRoot, func() {
 		if f == state.FeatureNetem {
 			netemOptions(b, state.Impairment{Delay: 1})
 		} else {
@@ -291,4 +281,22 @@ func tryQdisc(ctx context.Context, c *conn, f state.Feature) error {
 		}
 	}, string(f))
 	return c.one(ctx, b)
+}
+
+// scratch makes a link to try something on, and tells its number.
+func (c *conn) scratch(ctx context.Context, name string) (int32, error) {
+	b := &batch{}
+	newBridge(b, state.Link{Name: name}, 0)
+	if err := c.one(ctx, b); err != nil {
+		return 0, err
+	}
+	links, err := c.links(ctx)
+	if err != nil {
+		return 0, err
+	}
+	i := slices.IndexFunc(links, func(l link) bool { return l.name == name })
+	if i < 0 {
+		return 0, unix.ENODEV
+	}
+	return links[i].index, nil
 }

@@ -377,6 +377,9 @@ func (k *Kernel) readTables(ctx context.Context, r *reading, live *Live) error {
 	if err := r.readQdiscs(ctx); err != nil {
 		return err
 	}
+	if err := r.readRedirects(ctx); err != nil {
+		return err
+	}
 	add := func(o state.Object) {
 		if o != nil {
 			r.objects = append(r.objects, o)

@@ -176,11 +176,11 @@ func stackedInfo(m *message, l state.Link) {
 	})
 }
 
-// newDummy adds the request that makes a link that leads nowhere.
-func newDummy(b *batch, l state.Link, group uint32) {
+// newPlain adds the request that makes a link of a type that has no settings of its own.
+func newPlain(b *batch, l state.Link, group uint32) {
 	b.request(unix.RTM_NEWLINK, unix.NLM_F_CREATE|unix.NLM_F_EXCL, ifinfo(0, 0, 0))
 	birth(&b.message, l, group)
-	b.nest(unix.IFLA_LINKINFO, func() { b.text(unix.IFLA_INFO_KIND, string(state.Dummy)) })
+	b.nest(unix.IFLA_LINKINFO, func() { b.text(unix.IFLA_INFO_KIND, string(l.Type)) })
 	b.end()
 }
 

@@ -1,0 +1,55 @@
+package state
+
+import (
+	"fmt"
+	"hash/fnv"
+)
+
+// IFB is a link that stands between an interface and who hears it: what the interface gets
+// is sent by the IFB first, and so can be held back by how that sends.
+const IFB LinkType = "ifb"
+
+// IntakeName is the name of the IFB in front of an endpoint's interface. It does not depend
+// on the interface's own name, which can change.
+func IntakeName(endpoint Owner) string {
+	h := fnv.New64a()
+	h.Write([]byte(endpoint.Stack + " " + string(endpoint.Address)))
+	return fmt.Sprintf("ifb%012x", h.Sum64()>>16)
+}
+
+// Redirect has what a link of ours gets go through another link first, an IFB in the same
+// place (tc-mirred(8), at the link's ingress).
+type Redirect struct {
+	Place Place
+	Link  string
+	// To is the IFB; "" on a live Redirect that leads to a link which is gone.
+	To   string
+	Mark Owner
+}
+
+// RedirectPref is the preference of the filter that redirects, by which it is known as ours.
+const RedirectPref = 0x636e // "cn"
+
+// RedirectKey is the key of where what a link gets goes first.
+func RedirectKey(p Place, link string) Key { return Key{KindRedirect, p, link} }
+
+// Key is the link.
+func (r Redirect) Key() Key { return RedirectKey(r.Place, r.Link) }
+
+// Owner is the endpoint that asks for it.
+func (r Redirect) Owner() Owner { return r.Mark }
+
+// Needs are both links, and how the IFB sends.
+func (r Redirect) Needs() []Key {
+	keys := insideOf(r.Place, r.Link)
+	if r.To != "" {
+		keys = append(keys, LinkKey(r.Place, r.To), QdiscKey(r.Place, r.To))
+	}
+	return keys
+}
+
+// Inside are its link and namespace. Without the IFB it stays, and leads nowhere.
+func (r Redirect) Inside() []Key { return insideOf(r.Place, r.Link) }
+
+// Attrs can be changed in place.
+func (r Redirect) Attrs() []Attr { return []Attr{strAttr("to", r.To)} }
