@@ -26,7 +26,7 @@ func BenchmarkPeers(b *testing.B) {
 		v4 := ip.As4()
 		name := fmt.Sprintf("e%d", i)
 		r.Endpoints = append(r.Endpoints, state.Endpoint{
-			Mark: drivertest.Owner("endpoint." + name), Name: name, Network: "network.demo", Sandbox: "sandbox.far",
+			Mark: drivertest.Owner("endpoint." + name), Name: name, Network: "network.demo", Sandbox: "sandbox.far", Host: "b",
 			IPv4: netip.PrefixFrom(ip, 10), MAC: state.MAC{2, 0x42, v4[0], v4[1], v4[2], v4[3]}, Interface: "eth0", HostInterface: "x" + name,
 		})
 	}
@@ -43,6 +43,9 @@ func BenchmarkPeers(b *testing.B) {
 		var p *planner.Plan
 		timed("1-expand", func() { want = m.world(r) })
 		timed("2-plan", func() { p = m.plan(want) })
+		if len(p.Ops) < 2*peers {
+			b.Fatalf("%d operations for %d peers", len(p.Ops), peers)
+		}
 		timed("3-apply", func() {
 			from := 0
 			for _, to := range p.Waves {
