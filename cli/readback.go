@@ -36,7 +36,8 @@ func (f kernelAlone) Snapshot(ctx context.Context) (state.World, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := f.kernel.ReadSysctls(ctx, live.World, f.want, f.before, f.settingsWanted, f.began); err != nil {
+	// What is wanted comes first: a setting that is only ever raised reads as what is asked of it.
+	if err := f.kernel.ReadSysctls(ctx, live.World, f.want, f.settingsWanted, f.before, f.began); err != nil {
 		return nil, err
 	}
 	f.reset.Hide(live.World)

@@ -72,7 +72,7 @@ func (v *portValidator) check(e *spec.Endpoint, i int, p state.Port) *hcl.Diagno
 	for _, f := range []struct {
 		ipv6, has bool
 		name      string
-	}{{false, to.IPv4.IsValid(), "IPv4"}, {true, to.IPv6.IsValid(), "IPv6"}} {
+	}{{false, to.Expects(false), "IPv4"}, {true, to.Expects(true), "IPv6"}} {
 		if p.Address.IsValid() && p.Address.Is6() == f.ipv6 && !f.has {
 			return Refuse(at(".address"), "Endpoint without an address of the family", fmt.Sprintf(
 				"The port is to be published on %s, but %s has no %s address that it could lead to. Choose an address of the other family, or give %s %[3]s.", p.Address, to.Mark.Address, f.name, to.Network))

@@ -87,8 +87,8 @@ func (w *wiring) translated(e *spec.Endpoint, p state.Port) bool {
 	if n == nil || !w.of(e).Ports {
 		return n != nil
 	}
-	return p.Serves(false) && e.IPv4.IsValid() && option(n.Options, "gateway_mode_ipv4") != "routed" ||
-		p.Serves(true) && e.IPv6.IsValid() && option(n.Options, "gateway_mode_ipv6") != "routed"
+	return p.Serves(false) && e.Expects(false) && option(n.Options, "gateway_mode_ipv4") != "routed" ||
+		p.Serves(true) && e.Expects(true) && option(n.Options, "gateway_mode_ipv6") != "routed"
 }
 
 // hostOf is the host of the endpoint's sandbox: one that has none lives on this host.

@@ -342,6 +342,16 @@ func (e Endpoint) Attrs() []Attr {
 	return hide(append(attrs, mapAttr("labels", e.Labels).quiet(), boolAttr("prevent_destroy", e.Protected).quiet()), e.Hidden)
 }
 
+// Expects reports that the endpoint has an address of the family, or that a plugin is to give
+// it one.
+func (e Endpoint) Expects(ipv6 bool) bool {
+	name, has := "ipv4", e.IPv4
+	if ipv6 {
+		name, has = "ipv6", e.IPv6
+	}
+	return has.IsValid() || slices.Contains(e.Assigned, name)
+}
+
 // Answered reports that the plugin has made the endpoint's interface. What it has not given
 // by then, an address, it does not give.
 func (e Endpoint) Answered() bool {

@@ -13,8 +13,8 @@ func (v *validator) ports(e *spec.Endpoint) {
 		refuse := func(attr, summary, format string, args ...any) {
 			v.diags = append(v.diags, drivers.Refuse(e.At(fmt.Sprintf("port[%d]%s", i, attr)), summary, fmt.Sprintf(format, args...)))
 		}
-		translates4 := p.Serves(false) && e.IPv4.IsValid() && v.Mode4 != routed
-		translates6 := p.Serves(true) && e.IPv6.IsValid() && v.Mode6 != routed
+		translates4 := p.Serves(false) && e.Expects(false) && v.Mode4 != routed
+		translates6 := p.Serves(true) && e.Expects(true) && v.Mode6 != routed
 		written := func(attr string) bool { return e.Written(fmt.Sprintf("port[%d].%s", i, attr)) }
 		switch {
 		case v.Adopt && p.Address.IsLoopback():
