@@ -81,8 +81,21 @@ func apply(ctx context.Context, s *session, destroy bool) error {
 		if !yes {
 			return &exitError{Code: codeError, Err: errors.New("not approved, so nothing was changed")}
 		}
+		if err := f.recheck(ctx); err != nil {
+			return err
+		}
 	}
 	return f.execute(ctx)
+}
+
+// recheck sees that the plan still starts from what there is, after somebody took their time
+// to read it.
+func (f *flow) recheck(ctx context.Context) error {
+	now, err := f.Snapshot(ctx)
+	if err != nil {
+		return err
+	}
+	return planner.CheckStale(f.plan, now)
 }
 
 // checkApproval fails at once when approval will be needed and cannot be had.

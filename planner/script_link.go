@@ -169,8 +169,8 @@ func (s *script) changeLink(from, to state.Link) {
 	if set != "" {
 		s.line("%s link set dev %s%s", ip(to.Place), shell(to.Name), set)
 	}
-	if from.NoIPv6 && !to.NoIPv6 {
-		s.ipv6(to) // now that the link has the MAC to make an address of
+	if from.NoIPv6 && !to.NoIPv6 || from.BelowIPv6() {
+		s.ipv6(to) // now that the link has the MAC to make an address of, and the MTU
 	}
 	s.moveLinkLocal(from, to)
 	s.portFlags(to, from.Master != to.Master || from.Hairpin != to.Hairpin || from.Isolated != to.Isolated || from.Quiet != to.Quiet)
@@ -291,6 +291,9 @@ func (s *script) offload(l state.Link) {
 }
 
 func (s *script) ipv6(l state.Link) {
+	if l.BelowIPv6() {
+		return // there is no such setting
+	}
 	s.line("%s", inside(l.Place, fmt.Sprintf("sysctl -qw %s", shell(fmt.Sprintf("net/ipv6/conf/%s/disable_ipv6=%d", l.Name, bit(l.NoIPv6))))))
 }
 

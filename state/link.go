@@ -95,6 +95,13 @@ func (e End) String() string {
 // LinkKey is the key of the link called name in place.
 func LinkKey(p Place, name string) Key { return Key{KindLink, p, name} }
 
+// minMTU6 is the least that IPv6 can do with (RFC 8200, section 5).
+const minMTU6 = 1280
+
+// BelowIPv6 reports that the MTU is too small for IPv6. The kernel then holds no IPv6
+// settings for the link, and gives it new ones as soon as the MTU suffices.
+func (l Link) BelowIPv6() bool { return l.MTU != 0 && l.MTU < minMTU6 }
+
 // Key is place and name.
 func (l Link) Key() Key { return LinkKey(l.Place, l.Name) }
 

@@ -65,7 +65,7 @@ func (r *run) updateLink(before, after state.Link) error {
 			return err
 		}
 	}
-	if all || before.NoIPv6 != after.NoIPv6 {
+	if all || before.NoIPv6 != after.NoIPv6 || before.BelowIPv6() && !after.BelowIPv6() {
 		if err := r.switchIPv6(after); err != nil {
 			return err
 		}
