@@ -1,6 +1,8 @@
 package kernel
 
 import (
+	"errors"
+
 	"github.com/cnmctl/cnmctl/state"
 	"golang.org/x/sys/unix"
 )
@@ -16,7 +18,7 @@ const (
 // writeMark has set write the mark into an attribute.
 func writeMark(mark state.Owner, set func(attr string, value []byte) error) error {
 	err := set(xattrMark, []byte(mark.Mark()))
-	if err == unix.EPERM {
+	if errors.Is(err, unix.EPERM) {
 		err = set(xattrUserMark, []byte(mark.Mark()))
 	}
 	return err

@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"errors"
 	"os"
 
 	"github.com/cnmctl/cnmctl/state"
@@ -18,7 +19,7 @@ func makeOwnDir(path, stack string) (made bool, err error) {
 		return false, &os.PathError{Op: "mkdir", Path: path, Err: err}
 	}
 	set := func(attr string, value []byte) error { return unix.Setxattr(path, attr, value, 0) }
-	if err := writeMark(state.Owner{Stack: stack}, set); err != nil && err != unix.EOPNOTSUPP {
+	if err := writeMark(state.Owner{Stack: stack}, set); err != nil && !errors.Is(err, unix.EOPNOTSUPP) {
 		return true, &os.PathError{Op: "setxattr", Path: path, Err: err}
 	}
 	return true, nil
