@@ -139,7 +139,7 @@ func TestKernel(t *testing.T) {
 
 // needs are what a sample needs that not every kernel has.
 func needs(sample string, w state.World) []state.Feature {
-	if !strings.Contains(sample, "vlan") && !strings.Contains(sample, "encrypted") {
+	if !strings.Contains(sample, "vlan") && !strings.Contains(sample, "vrf") && !strings.Contains(sample, "encrypted") {
 		return nil
 	}
 	return state.Features(w, nil)
