@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/cnmctl/cnmctl/state"
+	"golang.org/x/sys/unix"
 )
 
 const fileHead = "# cnm:shop\n"
@@ -116,6 +117,28 @@ func TestFilesHalfWay(t *testing.T) {
 	b.Sh("cp /etc/netns/x/hosts /etc/netns/x/.resolv.conf.cnm")
 	b.apply(remove(next)...)
 	b.apply(remove(x, y)...)
+	if _, err := os.Stat("/etc/netns"); !os.IsNotExist(err) {
+		t.Errorf("the directory is still there: %v", err)
+	}
+}
+
+// A run may die when it has made a directory and not marked it yet.
+func TestDirectoryHalfMade(t *testing.T) {
+	b := newBench(t)
+	x, f := space("x"), file("x", "hosts", "a\n")
+	for _, dir := range []string{"/etc/netns", "/etc/netns/x"} {
+		if err := unix.Mkdir(dir, inPassage); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.apply(create(x)...)
+	b.apply(create(f)...)
+	b.same(f)
+	if out := b.Sh("stat -c %a /etc/netns /etc/netns/x"); out != "755\n755\n" {
+		t.Errorf("the directories have the modes %q", out)
+	}
+	b.apply(remove(f)...)
+	b.apply(remove(x)...)
 	if _, err := os.Stat("/etc/netns"); !os.IsNotExist(err) {
 		t.Errorf("the directory is still there: %v", err)
 	}
