@@ -155,7 +155,7 @@ func (f *flow) carryOut(ctx context.Context) error {
 	}
 	f.result = result
 	if err != nil {
-		s.say.failedRun(result, err)
+		s.say.failedRun(operation(f.destroy), result, err)
 		return quietly(exitCode(err))
 	}
 	return nil
@@ -230,12 +230,13 @@ func (v *voice) interrupted(n int, keep bool) {
 }
 
 // failedRun says why the run failed, how far it got, and what that leaves.
-func (v *voice) failedRun(r applier.Result, err error) {
+func (v *voice) failedRun(what string, r applier.Result, err error) {
 	v.failure(err)
-	text := "Apply failed: " + r.String() + ". "
+	ended := " failed: "
 	if errors.Is(err, applier.ErrInterrupted) {
-		text = "Apply interrupted: " + r.String() + ". "
+		ended = " interrupted: "
 	}
+	text := strings.ToUpper(what[:1]) + what[1:] + ended + r.String() + ". "
 	switch {
 	case r.Kept:
 		text += "What was done is kept, as asked; 'cnmctl plan' shows what is left to do."

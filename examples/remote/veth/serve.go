@@ -16,11 +16,11 @@ func Serve(dir, scope string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	driver, err := net.Listen("unix", filepath.Join(dir, "veth.sock"))
+	driver, err := listen(filepath.Join(dir, "veth.sock"))
 	if err != nil {
 		return err
 	}
-	addresses, err := net.Listen("unix", filepath.Join(dir, "count.sock"))
+	addresses, err := listen(filepath.Join(dir, "count.sock"))
 	if err != nil {
 		return errors.Join(err, driver.Close())
 	}
@@ -28,4 +28,12 @@ func Serve(dir, scope string) error {
 	go func() { ended <- network.NewHandler(New(scope)).Serve(driver) }()
 	go func() { ended <- ipam.NewHandler(NewIPAM()).Serve(addresses) }()
 	return <-ended
+}
+
+// listen makes the socket, in place of one that a plugin has left which was killed.
+func listen(path string) (net.Listener, error) {
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	return net.Listen("unix", path)
 }
