@@ -39,8 +39,8 @@ func (k *Kernel) Apply(ctx context.Context, wave []state.Op, done func(i int, er
 		{state.Update, []state.Kind{state.KindNamespace}, r.updateNamespaces},
 		{state.Create, []state.Kind{state.KindLink}, r.createLinks},
 		{state.Update, []state.Kind{state.KindLink}, r.updateLinks},
-		{"", []state.Kind{state.KindQdisc}, r.writeQdiscs},
-		{"", []state.Kind{state.KindRedirect}, r.writeRedirects},
+		{"", []state.Kind{state.KindQdisc}, r.oneByOne(r.writeQdisc)},
+		{"", []state.Kind{state.KindRedirect}, r.oneByOne(r.writeRedirect)},
 		{"", tables, r.writeTables},
 		{"", []state.Kind{state.KindSysctl}, r.writeSysctls},
 		{"", []state.Kind{state.KindRuleset}, r.applyRulesets},
@@ -87,6 +87,27 @@ func (r *run) pick(s step) (ops []int) {
 		}
 	}
 	return ops
+}
+
+// oneByOne is a step that takes its ops one after the other, for kinds of which there are few.
+func (r *run) oneByOne(write func(*place, state.Op) error) func(ops []int) error {
+	return func(ops []int) error {
+		for _, i := range ops {
+			if err := r.ctx.Err(); err != nil {
+				return err
+			}
+			op := r.wave[i]
+			open, err := r.at(op.Key.Place)
+			if err == nil {
+				err = write(open, op)
+			}
+			r.report(i, err)
+			if r.first != nil {
+				break
+			}
+		}
+		return nil
+	}
 }
 
 // report says what came of an op, as errno.go reads it.

@@ -165,25 +165,7 @@ func parseNetem(b []byte) (i state.Impairment) {
 	return i
 }
 
-// writeQdiscs runs the ops on qdiscs, one after the other: they are few.
-func (r *run) writeQdiscs(ops []int) error {
-	for _, i := range ops {
-		if err := r.ctx.Err(); err != nil {
-			return err
-		}
-		op := r.wave[i]
-		open, err := r.at(op.Key.Place)
-		if err == nil {
-			err = r.writeQdisc(open, op)
-		}
-		r.report(i, err)
-		if r.first != nil {
-			break
-		}
-	}
-	return nil
-}
-
+// writeQdisc makes, changes or takes away one qdisc.
 func (r *run) writeQdisc(open *place, op state.Op) error {
 	q := op.Object().(state.Qdisc)
 	index, err := open.lookup(r.ctx, q.Link)

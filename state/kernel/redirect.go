@@ -123,25 +123,7 @@ func parseRedirect(options []byte) (target int32, is bool) {
 	return int32(native.Uint32(parms[mirredTarget:])), true
 }
 
-// writeRedirects runs the ops on redirections, one after the other: they are few.
-func (r *run) writeRedirects(ops []int) error {
-	for _, i := range ops {
-		if err := r.ctx.Err(); err != nil {
-			return err
-		}
-		op := r.wave[i]
-		open, err := r.at(op.Key.Place)
-		if err == nil {
-			err = r.writeRedirect(open, op)
-		}
-		r.report(i, err)
-		if r.first != nil {
-			break
-		}
-	}
-	return nil
-}
-
+// writeRedirect makes or takes away one redirection.
 func (r *run) writeRedirect(open *place, op state.Op) error {
 	o := op.Object().(state.Redirect)
 	index, err := open.lookup(r.ctx, o.Link)
