@@ -203,6 +203,7 @@ func yields(r state.Route, live state.Object) bool {
 func (d *diff) classify() hcl.Diagnostics {
 	var diags hcl.Diagnostics
 	diags = append(diags, d.unknownReplacements()...)
+	diags = append(diags, d.unguarded()...)
 	for _, n := range d.all {
 		if problem := d.conflict(n); problem != nil {
 			diags = append(diags, problem)

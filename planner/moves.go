@@ -1,11 +1,13 @@
 package planner
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/cnmctl/cnmctl/spec"
 	"github.com/cnmctl/cnmctl/state"
+	"github.com/hashicorp/hcl/v2"
 )
 
 // Rename is the world as it would be had its blocks always had their new names. What is
@@ -143,6 +145,36 @@ func (d *diff) forgottenBlocks() func(state.Address) bool {
 		}
 	}
 	return within(addresses)
+}
+
+// unguarded finds encrypted networks that are to be let go of. Their rules, states and policies
+// are the stack's and would go, and the tunnels that stay would send in clear.
+func (d *diff) unguarded() hcl.Diagnostics {
+	var diags hcl.Diagnostics
+	for _, n := range d.all {
+		r, ok := n.live.(state.Network)
+		if !ok || n.want != nil || !r.Encrypted() || !d.forgot(r.Mark.Address) {
+			continue
+		}
+		diags = append(diags, &hcl.Diagnostic{
+			Severity: hcl.DiagError,
+			Summary:  "Encrypted network cannot be let go of",
+			Detail: fmt.Sprintf("What encrypts %s, and drops what is not encrypted, goes with the stack, so the tunnels that stay would send in clear. "+
+				"Destroy the network, or apply it without encrypted first.", r.Mark.Address),
+			Subject: d.removalOf(r.Mark.Address),
+		})
+	}
+	return diags
+}
+
+// removalOf is where the block that lets go of the address is written; nil for none.
+func (d *diff) removalOf(a state.Address) *hcl.Range {
+	for _, r := range d.opts.Removals {
+		if !r.Destroy && r.Range.Filename != "" && spec.Covers(r.From, a) {
+			return &r.Range
+		}
+	}
+	return nil
 }
 
 // forget takes our mark from the object and leaves it. What has no mark of its own (an
