@@ -31,11 +31,22 @@ const rootToken = "5f8a1f26-8a4b-4a38-9d20-5d5a4c1f0a01"
 // guarded is a Consul that lets nobody do anything without a token.
 func guarded(t *testing.T) *consultest.Server {
 	t.Helper()
-	return consultest.Start(t, consultest.Options{Config: fmt.Sprintf(`acl {
+	server := consultest.Start(t, consultest.Options{Config: fmt.Sprintf(`acl {
 		enabled = true
 		default_policy = "deny"
 		tokens { initial_management = %q agent = %[1]q }
 	}`, rootToken)})
+	// A leader makes the first token some time after it was elected.
+	c := client(t, server, rootToken)
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		_, _, err := c.ACL().TokenReadSelf(nil)
+		if err == nil {
+			return server
+		}
+		if time.Now().After(deadline) {
+			t.Fatal(err)
+		}
+	}
 }
 
 // token makes a token with the rules.

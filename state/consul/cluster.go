@@ -64,6 +64,7 @@ func (s *Store) readRevision(ctx context.Context, opts *api.QueryOptions) (now s
 		if pair, meta, err = s.client.KV().Get(s.keys.revision(), opts.WithContext(ctx)); err == nil {
 			seen = meta.LastIndex
 		}
+		opts.WaitIndex = 0 // another try may ask a Consul that has lost its data, see Await
 		return err
 	})
 	if err != nil || pair == nil {
@@ -136,6 +137,7 @@ func (s *Store) Statuses(ctx context.Context, known uint64) (all []state.Status,
 		if pairs, meta, err = s.client.KV().List(s.keys.root+statusDir, opts.WithContext(ctx)); err == nil {
 			next = meta.LastIndex
 		}
+		opts.WaitIndex = 0 // see Await
 		return err
 	})
 	for _, p := range pairs {

@@ -115,6 +115,7 @@ func (s *Store) watch(ctx context.Context, h *hold) {
 			seen = 0 // the index went back: Consul was restored
 			continue
 		}
+		seen = 0 // who answers next may have lost its data
 		select {
 		case <-ctx.Done():
 			return
