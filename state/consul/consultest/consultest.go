@@ -19,6 +19,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Options say what a server is like.
@@ -253,8 +255,19 @@ func (s *Server) Lose() error {
 // PID is the server's process.
 func (s *Server) PID() int { return s.cmd.Process.Pid }
 
-// Freeze stops the server without ending it: connections stay open and nothing answers.
-func (s *Server) Freeze() { s.signal(syscall.SIGSTOP) }
+// Freeze stops the server without ending it: connections stay open and nothing answers. On
+// a busy machine its last thread stops some time after the signal was sent.
+func (s *Server) Freeze() {
+	if !s.signal(syscall.SIGSTOP) {
+		return
+	}
+	for {
+		err := unix.Waitid(unix.P_PID, s.PID(), nil, unix.WSTOPPED|unix.WNOWAIT, nil)
+		if err != unix.EINTR {
+			return
+		}
+	}
+}
 
 // Thaw lets a frozen server go on.
 func (s *Server) Thaw() { s.signal(syscall.SIGCONT) }
