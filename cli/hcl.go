@@ -252,17 +252,6 @@ func withVNIs(n state.Network) state.Options {
 	return o
 }
 
-// implied reports that nobody wrote the block, so that nobody needs to.
-func implied(record state.Object) bool {
-	switch r := record.(type) {
-	case state.Network:
-		return r.Implied
-	case state.Endpoint:
-		return r.Implied
-	}
-	return false
-}
-
 func (w writer) endpoint(e state.Endpoint) {
 	w.reference("network", e.Network)
 	w.reference("sandbox", e.Sandbox)

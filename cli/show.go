@@ -133,7 +133,7 @@ func (v *voice) block(b liveBlock, names labels) {
 	switch {
 	case b.record == nil:
 		v.line("%s", v.paint(faint, "# (the store has no record of it)"))
-	case implied(b.record):
+	case state.Implied(b.record):
 		v.line("%s", v.paint(faint, "# (made for networks that span hosts, so it need not be written)"))
 	default:
 		fmt.Fprint(v.text, names.block(b.record))

@@ -160,7 +160,7 @@ func (d *diff) judge(r *Resource, b *block, ops []state.Op) {
 		r.Action = ForgetResource
 	case !wanted:
 		r.Action = DeleteResource
-		if r.Record < 0 || !isImplied(ops[r.Parts[r.Record].Op].Before) {
+		if r.Record < 0 || !state.Implied(ops[r.Parts[r.Record].Op].Before) {
 			r.Reason = d.whyGone(r.Address)
 		}
 	case !there:
@@ -178,18 +178,6 @@ func (d *diff) judge(r *Resource, b *block, ops []state.Op) {
 		r.Drift = onlyDrift(r, ops)
 		r.Follows = d.onlyFollows(r, ops)
 	}
-}
-
-// isImplied reports the record of a block that nobody wrote: the configuration is not why it
-// goes.
-func isImplied(record state.Object) bool {
-	switch r := record.(type) {
-	case state.Network:
-		return r.Implied
-	case state.Endpoint:
-		return r.Implied
-	}
-	return false
 }
 
 // onlyFollows reports that the block's record and claims change by nothing but the names

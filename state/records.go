@@ -468,3 +468,15 @@ func jsonAttr(name string, v any) Attr {
 	}
 	return Attr{Name: name, Value: string(text), Quiet: true}
 }
+
+// Implied reports the record of a block that nobody wrote: no configuration is why it comes or
+// goes, and none needs to have it.
+func Implied(record Object) bool {
+	switch r := record.(type) {
+	case Network:
+		return r.Implied
+	case Endpoint:
+		return r.Implied
+	}
+	return false
+}

@@ -13,7 +13,7 @@ const (
 // makeRoom makes room for the sockets of n places at once, while other work goes on. The
 // kernel doubles a process's table of files whenever it is full, and whoever opens another
 // one then waits for an RCU grace period (expand_fdtable in fs/file.c): with a thousand
-// places five times 10 to 20 ms, more than a quarter of the time that it takes to read them.
+// places that were 50 ms, more than a quarter of the time that it took to read them.
 func (k *Kernel) makeRoom(n int) {
 	n = min(n, k.maxOpen) + otherFiles
 	if n <= max(k.room, firstRoom) {
