@@ -15,30 +15,40 @@ func (x *expander) shaping(n *network, a Attached) []state.Object {
 	if a.Bandwidth == (state.Bandwidth{}) && a.Impairment == (state.Impairment{}) {
 		return nil
 	}
+	shape := func(rate uint64) state.Shape { return state.NewShape(rate, a.Bandwidth.Burst, MTU(n.Network)) }
+	intake := a.Bandwidth.Ingress != 0 && !n.traits.HostLinks
+	var objects []state.Object
+	if intake {
+		objects = intakeOf(a, shape(a.Bandwidth.Ingress))
+	}
 	link, made := x.world[state.LinkKey(a.In.Place(), a.Interface)].(state.Link)
 	if !made { // a plugin has yet to give it
-		return nil
+		return objects
 	}
-	var objects []state.Object
-	shape := func(rate uint64) state.Shape { return state.NewShape(rate, a.Bandwidth.Burst, MTU(n.Network)) }
 	own := state.Qdisc{Place: link.Place, Link: link.Name, Mark: a.Mark, Shape: shape(a.Bandwidth.Egress), Netem: a.Impairment}
 	if own.Kinds() != "" {
 		objects = append(objects, own)
 	}
-	if a.Bandwidth.Ingress == 0 {
-		return objects
+	switch {
+	case intake:
+		objects = append(objects, state.Redirect{Place: link.Place, Link: link.Name, To: state.IntakeName(a.Mark), Mark: a.Mark})
+	case a.Bandwidth.Ingress != 0:
+		objects = append(objects, state.Qdisc{Place: link.Peer.Place, Link: link.Peer.Name, Mark: a.Mark, Shape: shape(a.Bandwidth.Ingress)})
 	}
-	holding := link.Peer
-	if !n.traits.HostLinks {
-		holding = state.End{Place: link.Place, Name: state.IntakeName(a.Mark)}
-		objects = append(objects,
-			state.Link{
-				Place: holding.Place, Name: holding.Name, Mark: a.Mark, Type: state.IFB, Up: true, NoIPv6: true,
-				MAC: seededMAC(0x46, a.Mark.Stack+"\x00"+holding.Name),
-			},
-			state.Redirect{Place: link.Place, Link: link.Name, To: holding.Name, Mark: a.Mark})
+	return objects
+}
+
+// intakeOf is the device before the endpoint's interface, and how it sends. It is there
+// before the interface is, and stays when that is made anew.
+func intakeOf(a Attached, shape state.Shape) []state.Object {
+	place, name := a.In.Place(), state.IntakeName(a.Mark)
+	return []state.Object{
+		state.Link{
+			Place: place, Name: name, Mark: a.Mark, Type: state.IFB, Up: true, NoIPv6: true,
+			MAC: seededMAC(0x46, a.Mark.Stack+"\x00"+name),
+		},
+		state.Qdisc{Place: place, Link: name, Mark: a.Mark, Shape: shape},
 	}
-	return append(objects, state.Qdisc{Place: holding.Place, Link: holding.Name, Mark: a.Mark, Shape: shape(a.Bandwidth.Ingress)})
 }
 
 // validateShaping refuses what the network's driver has no interface for, and a bucket that

@@ -150,7 +150,7 @@ func (s *script) changeLink(from, to state.Link) {
 	if to.MTU != 0 && from.MTU != to.MTU {
 		set += fmt.Sprintf(" mtu %d", to.MTU)
 	}
-	if !to.MAC.IsZero() && from.MAC != to.MAC {
+	if !to.MAC.IsZero() && from.MAC != to.MAC && !to.KeepsMAC() {
 		set += " address " + to.MAC.String()
 	}
 	if from.Mark != to.Mark || from.HalfMade {

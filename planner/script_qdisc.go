@@ -42,7 +42,8 @@ func (s *script) redirect(op state.Op, r state.Redirect) {
 	filter := fmt.Sprintf("dev %s ingress pref %d", link, state.RedirectPref)
 	if op.Action == state.Delete {
 		s.line("%s filter del %s", tc, filter)
-		s.line("%s qdisc del dev %s clsact", tc, link)
+		// Others may have filters there.
+		s.line(`[ -n "$(%[1]s filter show dev %[2]s ingress; %[1]s filter show dev %[2]s egress)" ] || %[1]s qdisc del dev %[2]s clsact`, tc, link)
 		return
 	}
 	s.line("%s qdisc add dev %s clsact 2>/dev/null || :", tc, link)

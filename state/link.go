@@ -171,7 +171,7 @@ func (l Link) Attrs() []Attr {
 		mtu.Quiet = l.MTU == EthernetMTU
 		attrs = append(attrs, mtu)
 	}
-	if !l.MAC.IsZero() {
+	if !l.MAC.IsZero() && !l.KeepsMAC() {
 		attrs = append(attrs, strAttr("mac", l.MAC.String()))
 	}
 	if l.Type == Veth {

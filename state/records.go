@@ -332,7 +332,10 @@ func (e Endpoint) Attrs() []Attr {
 	}
 	attrs = append(attrs, listAttr("aliases", e.Aliases).quiet(), intAttr("gateway_priority", e.Priority).quiet())
 	attrs = append(attrs, mapAttr("sysctls", e.Sysctls).quiet())
-	attrs = append(attrs, strAttr("bandwidth", e.Bandwidth.String()).quiet(), strAttr("impairment", e.Impairment.String()).quiet())
+	for _, line := range []Attr{strAttr("bandwidth", e.Bandwidth.String()), strAttr("impairment", e.Impairment.String())} {
+		line.Quiet = line.Value == `""`
+		attrs = append(attrs, line)
+	}
 	for _, name := range sortedKeys(e.Options) {
 		attrs = append(attrs, Attr{Name: "options." + name, Value: string(e.Options[name]), Quiet: true})
 	}

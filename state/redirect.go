@@ -9,6 +9,10 @@ import (
 // is sent by the IFB first, and so can be held back by how that sends.
 const IFB LinkType = "ifb"
 
+// KeepsMAC reports that the link has for life the MAC that it was made with: the kernel gives
+// an IFB no other (it has no ndo_set_mac_address).
+func (l Link) KeepsMAC() bool { return l.Type == IFB }
+
 // IntakeName is the name of the IFB in front of an endpoint's interface. It does not depend
 // on the interface's own name, which can change.
 func IntakeName(endpoint Owner) string {

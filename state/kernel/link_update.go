@@ -101,7 +101,7 @@ func (r *run) changes(b *batch, open *place, before, after state.Link, all bool)
 	if after.MTU != 0 && (all || before.MTU != after.MTU) {
 		b.u32(unix.IFLA_MTU, uint32(after.MTU))
 	}
-	if !after.MAC.IsZero() && (all || before.MAC != after.MAC) {
+	if !after.MAC.IsZero() && !after.KeepsMAC() && (all || before.MAC != after.MAC) {
 		b.attr(unix.IFLA_ADDRESS, after.MAC[:])
 	}
 	if after.Type != state.VRF && (all || before.Above() != after.Above()) {

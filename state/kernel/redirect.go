@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -32,27 +33,34 @@ const (
 	mirredTarget = 24 // where the number of the link is in it
 )
 
-// ingressFilter is what requests about our filter begin with: struct tcmsg. Its last number is
-// the preference and, in network order, the protocol, which is any (ETH_P_ALL).
-func ingressFilter(index int32) []byte {
+// filterInfo is the last number of struct tcmsg for our filter: its preference and, in network
+// order, the protocol.
+func filterInfo(protocol uint16) uint32 {
+	return state.RedirectPref<<16 | uint32(native.Uint16(binary.BigEndian.AppendUint16(nil, protocol)))
+}
+
+// ingressFilter is what requests about our filter begin with: struct tcmsg. To the kernel the
+// protocol 0 is whichever the filter has.
+func ingressFilter(index int32, protocol uint16) []byte {
 	fixed := tcmsg(index, 0, parentIngress)
-	protocol := native.Uint16(binary.BigEndian.AppendUint16(nil, unix.ETH_P_ALL))
-	native.PutUint32(fixed[16:], state.RedirectPref<<16|uint32(protocol))
+	native.PutUint32(fixed[16:], filterInfo(protocol))
 	return fixed
 }
 
+// filter is what a dump says of one.
+type filter struct {
+	info    uint32 // preference and protocol
+	options []byte
+}
+
 // filters calls each with those at one side of a link.
-func (c *conn) filters(ctx context.Context, index int32, side uint32, each func(pref uint16, options []byte)) error {
-	type filter struct {
-		pref    uint16
-		options []byte
-	}
+func (c *conn) filters(ctx context.Context, index int32, side uint32, each func(filter)) error {
 	var found []filter
 	err := c.dump(ctx, unix.RTM_GETTFILTER, tcmsg(index, 0, side), func() { found = found[:0] }, func(body []byte) {
 		if len(body) < sizeofTcmsg {
 			return
 		}
-		f := filter{pref: uint16(native.Uint32(body[16:]) >> 16)}
+		f := filter{info: native.Uint32(body[16:])}
 		attrs(body[sizeofTcmsg:], func(typ uint16, data []byte) {
 			if typ == unix.TCA_OPTIONS {
 				f.options = append([]byte(nil), data...)
@@ -64,7 +72,7 @@ func (c *conn) filters(ctx context.Context, index int32, side uint32, each func(
 		return fmt.Errorf("reading filters: %w", err)
 	}
 	for _, f := range found {
-		each(f.pref, f.options)
+		each(f)
 	}
 	return nil
 }
@@ -80,8 +88,8 @@ func (r *reading) readRedirects(ctx context.Context) error {
 		if !l.ours || l.kind == state.IFB {
 			continue
 		}
-		err := r.conn.filters(ctx, l.index, parentIngress, func(pref uint16, options []byte) {
-			if target, is := parseRedirect(options); is && pref == state.RedirectPref {
+		err := r.conn.filters(ctx, l.index, parentIngress, func(f filter) {
+			if target, is := f.redirect(); is && f.info>>16 == state.RedirectPref {
 				r.objects = append(r.objects, state.Redirect{Place: r.place, Link: l.name, To: r.on.name(target), Mark: l.owner})
 			}
 		})
@@ -102,8 +110,9 @@ func (h *held) intakes() bool {
 	return false
 }
 
-// parseRedirect is the number of the link that a filter redirects to, if it does.
-func parseRedirect(options []byte) (target int32, is bool) {
+// redirect is the number of the link that a filter redirects to, if it does; 0 if it redirects
+// only some of what comes, which is not our doing.
+func (f filter) redirect() (target int32, is bool) {
 	within := func(b []byte, path ...uint16) []byte {
 		for _, want := range path {
 			var found []byte
@@ -116,11 +125,22 @@ func parseRedirect(options []byte) (target int32, is bool) {
 		}
 		return b
 	}
-	parms := within(options, u32Act, 1, actOptions, mirredParms)
+	parms := within(f.options, u32Act, 1, actOptions, mirredParms)
 	if len(parms) < sizeofMirred || native.Uint32(parms[20:]) != egressRedir {
 		return 0, false
 	}
+	if !bytes.HasPrefix(within(f.options, u32Sel), selectAll()) || f.info != filterInfo(unix.ETH_P_ALL) {
+		return 0, true
+	}
 	return int32(native.Uint32(parms[mirredTarget:])), true
+}
+
+// selectAll matches every packet, whatever its first four bytes are: struct tc_u32_sel, and a
+// key with an empty mask.
+func selectAll() []byte {
+	sel := make([]byte, sizeofU32Sel+sizeofU32Key)
+	sel[0], sel[2] = u32Terminal, 1
+	return sel
 }
 
 // writeRedirect makes or takes away one redirection.
@@ -157,18 +177,15 @@ func (c *conn) redirect(ctx context.Context, index, target int32) error {
 		return err
 	}
 	b.reset()
-	b.request(unix.RTM_NEWTFILTER, unix.NLM_F_CREATE|unix.NLM_F_EXCL, ingressFilter(index))
+	b.request(unix.RTM_NEWTFILTER, unix.NLM_F_CREATE|unix.NLM_F_EXCL, ingressFilter(index, unix.ETH_P_ALL))
 	b.text(unix.TCA_KIND, "u32")
 	b.nest(unix.TCA_OPTIONS, func() { redirectOptions(b, target) })
 	b.end()
 	return c.one(ctx, b)
 }
 
-// redirectOptions: every packet, whatever its first four bytes are.
 func redirectOptions(b *batch, target int32) {
-	sel := make([]byte, sizeofU32Sel+sizeofU32Key)
-	sel[0], sel[2] = u32Terminal, 1
-	b.attr(u32Sel, sel)
+	b.attr(u32Sel, selectAll())
 	b.nest(u32Act, func() {
 		b.nest(1, func() {
 			b.text(actKind, "mirred")
@@ -190,7 +207,7 @@ func (c *conn) endRedirect(ctx context.Context, index int32) error {
 	}
 	others := false
 	for _, side := range []uint32{parentIngress, parentEgress} {
-		if err := c.filters(ctx, index, side, func(uint16, []byte) { others = true }); err != nil {
+		if err := c.filters(ctx, index, side, func(filter) { others = true }); err != nil {
 			return err
 		}
 	}
@@ -205,7 +222,7 @@ func (c *conn) endRedirect(ctx context.Context, index int32) error {
 
 func (c *conn) dropFilter(ctx context.Context, index int32) error {
 	b := &batch{}
-	b.request(unix.RTM_DELTFILTER, 0, ingressFilter(index))
+	b.request(unix.RTM_DELTFILTER, 0, ingressFilter(index, 0))
 	b.end()
 	return c.one(ctx, b)
 }
