@@ -9,9 +9,9 @@ import (
 	"github.com/cnmctl/cnmctl/state"
 )
 
-// rollback puts back what was there before the run. A failed operation may have failed
-// because of another one that is undone only now, so as long as a round mends something,
-// there is another one.
+// rollback puts back what was there before the run, or as much of it as can be. A failed
+// operation may have failed because of another one that is undone only now, so as long as a
+// round mends something, there is another one.
 func (r *run) rollback() error {
 	want := withoutKept(r.opts.Before)
 	err := r.putBack(want)
@@ -41,7 +41,10 @@ func (r *run) putBack(want state.World) error {
 		return r.gaveUp(err, nil)
 	}
 	for len(owed.Ops) > 0 {
-		count, failure := r.waves(r.opts.Abort, RollingBack, owed)
+		count, failure := r.onward(r.opts.Abort, owed)
+		if lockLost(failure, r.opts.Abort) != nil {
+			return r.gaveUp(failure, count.left(owed))
+		}
 		left, err := r.verify(r.opts.Abort, want)
 		if left == nil {
 			return r.gaveUp(errors.Join(failure, err), count.left(owed))

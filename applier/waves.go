@@ -10,10 +10,14 @@ import (
 	"github.com/cnmctl/cnmctl/state"
 )
 
-// tally counts the operations of a plan that ended, and tells which of them are done.
+// tally counts the operations of a plan that ended, and tells how each of them did.
 type tally struct {
-	done, failed int
-	isDone       []bool
+	done, failed     int
+	isDone, isFailed []bool
+}
+
+func newTally(plan *planner.Plan) *tally {
+	return &tally{isDone: make([]bool, len(plan.Ops)), isFailed: make([]bool, len(plan.Ops))}
 }
 
 func (t *tally) ended() int    { return t.done + t.failed }
@@ -31,7 +35,7 @@ func (t *tally) left(plan *planner.Plan) (left []state.Op) {
 
 // waves runs the plan's waves in order until one fails.
 func (r *run) waves(ctx context.Context, stage Stage, plan *planner.Plan) (*tally, error) {
-	c := &tally{isDone: make([]bool, len(plan.Ops))}
+	c := newTally(plan)
 	r.opts.Events(Event{Stage: stage, Plan: plan, Total: len(plan.Ops)})
 	begin := 0
 	for _, end := range plan.Waves {
@@ -91,6 +95,7 @@ func (r *run) part(ctx context.Context, stage Stage, t state.Target, plan *plann
 			c.isDone[which[i]] = true
 		} else {
 			c.failed++
+			c.isFailed[which[i]] = true
 			first = cmp.Or(first, err)
 		}
 		tell(i, true, err)

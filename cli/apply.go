@@ -250,7 +250,7 @@ func (v *voice) failedRun(what string, r applier.Result, err error) {
 	case len(r.Left) == 0:
 		text += "What was done stays as it is; 'cnmctl plan' shows what is left to do."
 	default:
-		text += "The rollback did not finish: the operations below are left to be undone. " +
+		text += "Not everything could be put back: the operations below are left to be done. " +
 			"'cnmctl plan' shows what there is."
 	}
 	left := make([]string, len(r.Left))

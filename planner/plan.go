@@ -31,6 +31,9 @@ type Plan struct {
 	// too; in a stack without hosts there is neither.
 	Host   string
 	Others []OtherHost
+
+	// sequel is what the ops of a way back wait for; nil in other plans.
+	sequel *sequel
 }
 
 // Space is a namespace of somebody else: what the configuration calls it, and which one that

@@ -15,6 +15,9 @@ type sim struct {
 	// made tells the order of creation: the first address of a subnet is the primary one.
 	made map[state.Key]int
 	next int
+	// loose: records may say what is not so: one could not be written, or something has not got
+	// the name that they tell.
+	loose bool
 	// want is where the plan leads, for checks of claims and records.
 	want state.World
 }
@@ -199,6 +202,9 @@ func reachable(w state.World, r state.Route) bool {
 
 // complete: a record is published when all that it speaks of is there.
 func (s *sim) complete(owner state.Owner) error {
+	if s.loose {
+		return nil
+	}
 	for k, o := range s.want {
 		if o.Owner() == owner && k.Place != state.Store && s.World[k] == nil {
 			return fmt.Errorf("published before %s is there", k)
@@ -375,6 +381,9 @@ func (s *sim) unguarded(p state.Place) error {
 
 // withdrawn: nothing of a block goes while its record, which goes too, is still there.
 func (s *sim) withdrawn(taken map[state.Key]state.Object) error {
+	if s.loose {
+		return nil
+	}
 	for k, o := range taken {
 		for _, kind := range []state.Kind{state.KindNetwork, state.KindSandbox, state.KindEndpoint} {
 			r := state.RecordKey(kind, o.Owner().Address)

@@ -68,6 +68,9 @@ func (p *Plan) order(d *diff) error {
 	if err != nil {
 		return err
 	}
+	if d.opts.back {
+		p.sequel = g.sequel(waves)
+	}
 	p.sort(waves, d)
 	return nil
 }

@@ -43,6 +43,8 @@ type Client struct {
 	base string
 	// implements is what the plugin said when it was activated; nil: it was not yet.
 	implements []string
+	// absent: it was waited for in vain. It is asked again, but not waited for again.
+	absent bool
 }
 
 // Error is why a call did not succeed.
@@ -162,8 +164,12 @@ func (c *Client) call(ctx context.Context, name string, idempotent bool, in, out
 	limited, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
 	giveUp := time.Now().Add(min(longestRetry, c.Timeout))
+	if c.absent {
+		giveUp = time.Now()
+	}
 	for pause := firstPause; ; pause *= 2 {
 		err := c.once(limited, name, body, out)
+		c.absent = c.absent && err != nil && err.Status == 0
 		if err == nil || ctx.Err() != nil {
 			return errors.Join(wrapped(err), ctx.Err())
 		}
@@ -171,6 +177,7 @@ func (c *Client) call(ctx context.Context, name string, idempotent bool, in, out
 			if errors.Is(err.Err, context.DeadlineExceeded) {
 				err.Err = fmt.Errorf("no answer within %s", c.Timeout)
 			}
+			c.absent = err.Status == 0 && !err.Sent
 			return err
 		}
 		select {
@@ -227,7 +234,10 @@ func (c *Client) once(ctx context.Context, name string, body []byte, out any) *E
 func cause(err error) error {
 	var with interface{ Unwrap() error }
 	if errors.As(err, &with) && strings.HasPrefix(err.Error(), "Post ") {
-		return with.Unwrap()
+		err = with.Unwrap()
+	}
+	if errors.Is(err, io.EOF) {
+		return fmt.Errorf("it hung up without an answer (%w)", err)
 	}
 	return err
 }

@@ -398,3 +398,34 @@ func TestRetries(t *testing.T) {
 		t.Errorf("interrupted: %v", err)
 	}
 }
+
+// TestAbsent: a plugin that was waited for in vain is asked again, but not waited for again.
+func TestAbsent(t *testing.T) {
+	f := finder(t)
+	path := f.Sockets + "/dead.sock"
+	l := listen(t, path)
+	l.(*net.UnixListener).SetUnlinkOnClose(false)
+	l.Close()
+	client := open(t, f, "dead", time.Second)
+	if err := client.DeleteNetwork(t.Context(), "n"); err == nil {
+		t.Fatal("nobody listens, and all is well")
+	}
+	client.Timeout = time.Hour
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := client.DeleteNetwork(ctx, "n"); err == nil || ctx.Err() != nil {
+		t.Errorf("the second time it was waited for: %v", err)
+	}
+	os.Remove(path)
+	go func() {
+		_ = http.Serve(listen(t, path), http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			fmt.Fprint(w, `{"Implements": ["NetworkDriver"]}`)
+		}))
+	}()
+	for ctx.Err() == nil && client.DeleteNetwork(ctx, "n") != nil {
+		time.Sleep(10 * time.Millisecond)
+	}
+	if ctx.Err() != nil {
+		t.Error("it is not asked again")
+	}
+}
