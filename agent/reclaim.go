@@ -3,7 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/cnmctl/cnmctl/state"
@@ -58,11 +58,11 @@ func (a *Agent) reclaim(ctx context.Context, failure error) {
 	}
 	trying, cancel := context.WithTimeout(ctx, reclaimWithin)
 	defer cancel()
-	for {
+	for tries := 1; ; tries++ {
 		err := a.putBack(trying, lost.Held)
 		var locked *state.LockedError
-		if errors.As(err, &locked) && trying.Err() == nil { // other hosts put back theirs
-			rest(trying, 20*time.Millisecond+rand.N(200*time.Millisecond))
+		if errors.As(err, &locked) && trying.Err() == nil {
+			rest(trying, pauseAfter(tries))
 			continue
 		}
 		if err != nil && ctx.Err() == nil {
@@ -73,34 +73,15 @@ func (a *Agent) reclaim(ctx context.Context, failure error) {
 }
 
 // putBack claims what is not claimed yet. What is another's by now is told of.
-func (a *Agent) putBack(ctx context.Context, claims []state.Claim) error {
-	there, err := a.Store.Snapshot(ctx)
-	if err != nil {
-		return err
+func (a *Agent) putBack(ctx context.Context, held []state.Claim) error {
+	claimed, others, err := a.Store.Reclaim(ctx, held)
+	for _, c := range others {
+		ours := held[slices.IndexFunc(held, func(h state.Claim) bool { return h.Key() == c.Key() })]
+		a.Log.Error("this host holds what another has claimed", "claim", c.String(), "of", ours.Mark.Address,
+			"holder", c.Mark.Address, "stack", c.Mark.Stack)
 	}
-	var ops []state.Op
-	for _, c := range claims {
-		switch holder := there[c.Key()]; {
-		case holder == nil:
-			ops = append(ops, state.Op{Action: state.Create, Key: c.Key(), After: c})
-		case holder.Owner() != c.Mark:
-			what := string(holder.Owner().Address)
-			if other, is := holder.(state.Foreign); is {
-				what = other.What
-			}
-			a.Log.Error("this host holds what another has claimed", "claim", c.String(), "of", c.Mark.Address, "holder", what)
-		}
+	if claimed > 0 {
+		a.Log.Info("put back what this host holds", "claims", claimed)
 	}
-	if len(ops) == 0 {
-		return nil
-	}
-	unlock, err := a.Store.Lock(ctx, a.Info)
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(a.Store.Apply(ctx, ops, func(int, error) {}), unlock()); err != nil {
-		return err
-	}
-	a.Log.Info("put back what this host holds", "claims", len(ops))
-	return nil
+	return err
 }

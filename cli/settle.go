@@ -27,7 +27,7 @@ func (f *flow) prepare(ctx context.Context, plan func(context.Context) error) (l
 		}
 		unlock()
 		if err == nil {
-			err = f.settle(ctx)
+			err = f.timed("wait for what hosts put back", func() error { return settle(ctx, f.s, f.store) })
 		}
 		if err != nil {
 			return nil, nil, err
@@ -53,25 +53,28 @@ func (f *flow) claims() bool {
 
 // spansHosts reports that networks of the stack have tunnels, now or after the plan.
 func (f *flow) spansHosts() bool {
-	tunnels := func(o state.Object) bool {
-		c, is := o.(state.Claim)
-		return is && c.VNI != 0
-	}
-	for _, o := range f.records {
-		if tunnels(o) {
+	return hasVNIs(f.records) || slices.ContainsFunc(f.plan.Ops, func(op state.Op) bool { return isVNI(op.After) })
+}
+
+func hasVNIs(w state.World) bool {
+	for _, o := range w {
+		if isVNI(o) {
 			return true
 		}
 	}
-	return slices.ContainsFunc(f.plan.Ops, func(op state.Op) bool { return tunnels(op.After) })
+	return false
+}
+
+func isVNI(o state.Object) bool {
+	c, is := o.(state.Claim)
+	return is && c.VNI != 0
 }
 
 // settle waits until the hosts had the time to put back what they hold.
-func (f *flow) settle(ctx context.Context) error {
-	return f.timed("wait for what hosts put back", func() error {
-		return f.store.(state.Cluster).Settle(ctx, func(d time.Duration) {
-			text := fmt.Sprintf("%s is new, or has lost its data: waiting %s, so that agents put back what their hosts hold...", f.store, d)
-			f.s.say.note("%s", text)
-			f.s.say.stream.emit("info", "log", text, nil)
-		})
+func settle(ctx context.Context, s *session, store state.RecordStore) error {
+	return store.(state.Cluster).Settle(ctx, func(d time.Duration) {
+		text := fmt.Sprintf("%s is new, or has lost its data: waiting %s, so that agents put back what their hosts hold...", store, d)
+		s.say.note("%s", text)
+		s.say.stream.emit("info", "log", text, nil)
 	})
 }

@@ -60,25 +60,63 @@ func migrate(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	if !s.Bool("dry-run") {
-		for _, store := range []state.RecordStore{m.from, m.to} {
-			locked, unlock, err := s.lock(ctx, store, "store migrate")
-			if err != nil {
-				return err
-			}
-			defer unlock()
-			ctx = locked
+	if s.Bool("dry-run") {
+		if err := m.look(ctx); err != nil {
+			return err
 		}
+		return m.tell(s)
 	}
-	if err := m.look(ctx); err != nil {
+	ctx, unlock, err := m.prepare(ctx, s)
+	if err != nil {
 		return err
 	}
-	if len(m.have) > 0 && !s.Bool("dry-run") {
+	defer unlock()
+	if len(m.have) > 0 {
 		if err := m.move(ctx); err != nil {
 			return err
 		}
 	}
 	return m.tell(s)
+}
+
+// prepare locks both stores and reads them. A store that is new, or has lost its data, is
+// given no VNIs before hosts of other stacks had time to put back theirs.
+func (m *migration) prepare(ctx context.Context, s *session) (locked context.Context, unlock func(), err error) {
+	for {
+		locked, unlock, err = m.lock(ctx, s)
+		if err != nil {
+			return nil, nil, err
+		}
+		settled := true
+		err = m.look(locked)
+		if cluster, shared := m.to.(state.Cluster); shared && err == nil && hasVNIs(m.missing) {
+			settled, err = cluster.Settled(locked)
+		}
+		if err == nil && settled {
+			return locked, unlock, nil
+		}
+		unlock()
+		if err == nil {
+			err = settle(ctx, s, m.to)
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+	}
+}
+
+// lock locks both stores.
+func (m *migration) lock(ctx context.Context, s *session) (locked context.Context, unlock func(), err error) {
+	locked, first, err := s.lock(ctx, m.from, "store migrate")
+	if err != nil {
+		return nil, nil, err
+	}
+	locked, second, err := s.lock(locked, m.to, "store migrate")
+	if err != nil {
+		first()
+		return nil, nil, err
+	}
+	return locked, func() { second(); first() }, nil
 }
 
 // tell says what was moved, or would be.
@@ -152,6 +190,10 @@ func (m *migration) look(ctx context.Context) (err error) {
 	m.missing = state.World{}
 	var differ []string
 	for _, k := range m.have.Keys() {
+		if other, is := there[k].(state.Foreign); is {
+			return fmt.Errorf("moving stack %s: %s is taken in %s (%s); give the network another with vnis in its overlay block and apply that first, then move",
+				m.stack, k.Name, m.to, other.What)
+		}
 		switch same, err := sameRecord(m.have[k], there[k]); {
 		case err != nil:
 			return err

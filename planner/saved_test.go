@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"strings"
 	"testing"
 
@@ -182,6 +183,22 @@ func TestStale(t *testing.T) {
 		if !errors.As(err, &stale) || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: %v, not %q", name, err, test.want)
 		}
+	}
+}
+
+// TestStaleAlone: a plan for one more endpoint finds nothing changed that it touches in a store
+// that has lost its data. What its records speak of is not there.
+func TestStaleAlone(t *testing.T) {
+	want := shop().endpoint("more", "back", "db", 5)
+	p := mustDiff(t, shop().World, want.World, opts())
+	if err := CheckStale(p, shop().World); err != nil {
+		t.Errorf("a fresh plan: %v", err)
+	}
+	w := shop().World
+	maps.DeleteFunc(w, func(k state.Key, _ state.Object) bool { return k.Place == state.Store })
+	err := CheckStale(p, w)
+	if err == nil || !strings.Contains(err.Error(), "endpoint.more in the store needs network network.back in the store, which is gone") {
+		t.Errorf("without records: %v", err)
 	}
 }
 

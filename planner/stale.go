@@ -92,6 +92,10 @@ func CheckStale(p *Plan, live state.World) error {
 			}
 		}
 	}
+	made := p.made()
+	for _, op := range p.Ops {
+		note(lacks(op, live, made))
+	}
 	gone, touched := p.gone()
 	for _, k := range live.Keys() {
 		note(goesUnseen(k, live[k], replaced))
@@ -161,6 +165,32 @@ func (p *Plan) gone() (gone, touched map[state.Key]bool) {
 		}
 	}
 	return gone, touched
+}
+
+// made are the keys that there are after the plan because of it.
+func (p *Plan) made() map[state.Key]bool {
+	keys := map[state.Key]bool{}
+	for _, op := range p.Ops {
+		if op.After != nil {
+			keys[op.After.Key()] = true
+		}
+	}
+	return keys
+}
+
+// lacks finds a record that the plan writes and that speaks of one which was there when the
+// plan was made, and is not any more: of a network that was removed, in a store that has lost
+// its data.
+func lacks(op state.Op, live state.World, made map[state.Key]bool) *StaleError {
+	if op.After == nil || op.Key.Place != state.Store {
+		return nil
+	}
+	for _, need := range op.After.Needs() {
+		if need.Place == state.Store && live[need] == nil && !made[need] {
+			return &StaleError{Key: op.Key, What: "needs " + need.String() + ", which is gone"}
+		}
+	}
+	return nil
 }
 
 // leftWithout finds a record that came after the plan was made and speaks of one that the

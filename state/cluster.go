@@ -58,6 +58,9 @@ type Cluster interface {
 	Settled(context.Context) (bool, error)
 	// Settle waits until the store is settled. Before it begins to wait, it tells for how long at least.
 	Settle(ctx context.Context, waiting func(time.Duration)) error
+	// Reclaim claims, unless somebody has the lock, what nobody has claimed, and returns how many
+	// those were and what of it others have claimed.
+	Reclaim(ctx context.Context, claims []Claim) (claimed int, others []Claim, err error)
 	// Judge says in the catalog how an endpoint's service is.
 	Judge(context.Context, Endpoint, Verdict) error
 }

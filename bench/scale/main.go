@@ -96,9 +96,39 @@ func run(s size, ramp, idle time.Duration) error {
 	took := time.Since(begun)
 	time.Sleep(time.Second) // those whom it does not concern hear of it too
 	f.say(fmt.Sprintf("one endpoint, which concerns %d hosts", s.span), took)
+	if err := lose(ctx, server, store, f, s); err != nil {
+		return err
+	}
 	cancel()
 	f.wait()
 	return nil
+}
+
+// lose has Consul lose its data, and waits until it is settled and all that the hosts hold is
+// claimed again: the VNIs, and the addresses of bridges and endpoints.
+func lose(ctx context.Context, server *consultest.Server, store *consul.Store, f *fleet, s size) error {
+	f.counter.reset()
+	f.warnings.n.Store(0)
+	begun := time.Now()
+	if err := server.Lose(); err != nil {
+		return err
+	}
+	held := 2*s.networks + s.endpoints + 1
+	for settled := false; ; time.Sleep(time.Second) {
+		if now, err := store.Settled(ctx); err == nil && now && !settled {
+			settled = true
+			f.say("Consul has lost its data: settled", time.Since(begun))
+		}
+		w, err := store.Snapshot(ctx)
+		switch n := len(w.KeysOf(state.KindClaim)); {
+		case err == nil && n == held && settled:
+			f.say(fmt.Sprintf("%d VNIs and addresses are claimed again", held), time.Since(begun))
+			fmt.Printf("%-52s Consul %s, all agents together %s\n", "memory", memory(server.PID()), memory(os.Getpid()))
+			return nil
+		case time.Since(begun) > patience:
+			return fmt.Errorf("%d of %d claims are back after %s", n, held, patience)
+		}
+	}
 }
 
 // write makes the records with as few transactions as Consul allows.

@@ -231,7 +231,7 @@ func (s *Store) refusal(doing string, ops api.TxnOps, answer *api.TxnResponse) e
 		return s.explain(doing, api.StatusError{Code: http.StatusForbidden, Body: what})
 	case verb == api.KVCheckSession:
 		return s.loseLock(errors.New(what))
-	case strings.Contains(what, "index is stale"), verb == api.KVCheckIndex:
+	case strings.Contains(what, "index is stale"), verb == api.KVCheckIndex, verb == api.KVCheckNotExists:
 		return errConflict
 	}
 	return fmt.Errorf("%s: Consul refused: %s", doing, what)

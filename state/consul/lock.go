@@ -83,11 +83,15 @@ func (s *Store) readLock(ctx context.Context) (l heldLock, err error) {
 	if err != nil || pair == nil {
 		return heldLock{}, err
 	}
-	l = heldLock{index: pair.ModifyIndex, session: pair.Session}
+	return lockIn(pair), nil
+}
+
+func lockIn(pair *api.KVPair) heldLock {
+	l := heldLock{index: pair.ModifyIndex, session: pair.Session}
 	if json.Unmarshal(pair.Value, &l.value) != nil {
 		l.value = lockValue{} // somebody else's: it is held all the same
 	}
-	return l, nil
+	return l
 }
 
 func (s *Store) newSession(ctx context.Context) (id string, err error) {

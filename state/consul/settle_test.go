@@ -12,7 +12,7 @@ func TestSettling(t *testing.T) {
 	for name, steps := range map[string][]struct {
 		after  time.Duration
 		index  uint64
-		claims int
+		claims uint64
 		over   bool
 	}{
 		"quiet":    {{0, 0, 0, false}, {0, 5, 0, false}, {settlingFor - 1, 5, 0, false}, {settlingFor, 5, 0, true}},
