@@ -25,8 +25,6 @@ type Machine interface {
 	ReadSysctls(ctx context.Context, w state.World, like ...state.World) error
 	// Probe checks that the kernel has the features.
 	Probe(context.Context, []state.Feature) error
-	// Settle waits until the kernel has finished what it began.
-	Settle(context.Context) error
 	// Raise brings up the ports that wait for a Snapshot.
 	Raise(context.Context) error
 	// Plugins are those of the host, whose objects are in the snapshot too.
@@ -125,7 +123,7 @@ func outdated(past, want state.World) state.World {
 // Targets are what the pass's plan may change: the kernel, and nothing else.
 func (p *Pass) Targets() applier.Targets {
 	return applier.Targets{
-		Kernel: p.machine, Store: untouchable{}, Plugins: p.machine.Plugins(), Live: p, Settle: p.machine.Settle, Raise: p.machine.Raise,
+		Kernel: p.machine, Store: untouchable{}, Plugins: p.machine.Plugins(), Live: p, Raise: p.machine.Raise,
 	}
 }
 

@@ -28,12 +28,8 @@ type Targets struct {
 	// KernelAlone reads the kernel without the store, for a rollback when the store cannot be
 	// read any more. Nil: then nothing is put back.
 	KernelAlone Reader
-	// Settle waits until the kernel has finished what it began: a namespace that was
-	// unmounted takes its links away some 20 ms after the call returned. Nil: nothing to
-	// wait for.
-	Settle func(context.Context) error
 	// Raise brings up what the kernel's target keeps down until all else has been read back,
-	// for a run that ends without. Nil: it keeps nothing down.
+	// if that has not brought it up, and waits until it is fit for use. Nil: it keeps nothing down.
 	Raise func(context.Context) error
 }
 
@@ -121,8 +117,8 @@ func Run(ctx context.Context, plan *planner.Plan, t Targets, opts Options) (Resu
 	return r.result, errors.Join(err, r.rollback())
 }
 
-// raise brings up what waits for a reading that does not come. An interrupt does not keep
-// it from that, a second one does.
+// raise brings up what waits for a reading that does not come, and has all be fit for use. An
+// interrupt does not keep it from that, a second one does.
 func (r *run) raise() error {
 	if r.targets.Raise == nil {
 		return nil
@@ -183,6 +179,9 @@ func (r *run) forward(ctx context.Context, plan *planner.Plan) error {
 		}
 		if _, err := r.verify(ctx, <-predicted); err != nil {
 			return fmt.Errorf("verifying: %w", err)
+		}
+		if err := r.raise(); err != nil {
+			return err
 		}
 		if r.opts.Next == nil || !plan.Asks() {
 			return nil

@@ -209,6 +209,46 @@ func TestRunKeepsWhenAsked(t *testing.T) {
 }
 
 // An interrupt at any operation ends the run, and the world is as before.
+// What the kernel's target keeps down comes up in every run that is not put back.
+func TestRunRaises(t *testing.T) {
+	broken := errors.New("no carrier")
+	for _, c := range []struct {
+		what           string
+		keep           bool
+		fail           bool
+		raise          error
+		raised, undone bool
+	}{
+		{what: "done", raised: true},
+		{what: "failed and kept", keep: true, fail: true, raised: true},
+		{what: "failed and put back", fail: true, undone: true},
+		{what: "cannot be brought up", raise: broken, raised: true, undone: true},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			before, after, p := change(t)
+			b := newBench(before)
+			if c.fail {
+				failing(&b.targets, 1, "before")
+			}
+			raised := false
+			b.targets.Raise = func(context.Context) error {
+				raised = true
+				return c.raise
+			}
+			r, err := applier.Run(t.Context(), p, b.targets, applier.Options{Before: before, Keep: c.keep})
+			if raised != c.raised || r.RolledBack != c.undone || c.raise != nil && !errors.Is(err, c.raise) || (err != nil) != (c.fail || c.raise != nil) {
+				t.Errorf("raised %v, rolled back %v, error %v", raised, r.RolledBack, err)
+			}
+			switch {
+			case c.undone:
+				b.is(t, before)
+			case !c.fail:
+				b.is(t, after)
+			}
+		})
+	}
+}
+
 func TestRunStopsWhenCancelled(t *testing.T) {
 	before, _, p := change(t)
 	for n := range p.Ops {

@@ -61,11 +61,6 @@ func (r *run) read(ctx context.Context) (now state.World, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if r.targets.Settle != nil {
-		if err := r.timed("settle", 0, func() error { return r.targets.Settle(ctx) }); err != nil {
-			return nil, err
-		}
-	}
 	err = r.timed("read back", 0, func() (err error) {
 		now, err = r.targets.Live.Snapshot(ctx)
 		return err

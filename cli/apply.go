@@ -176,7 +176,7 @@ func (f *flow) targets() applier.Targets {
 		Store:   f.s.env.WrapStore(f.store),
 		Plugins: f.plugins,
 		Live:    f, KernelAlone: kernelAlone{f},
-		Settle: f.kernel.Settle, Raise: f.kernel.Raise,
+		Raise: f.kernel.Raise,
 	}
 }
 

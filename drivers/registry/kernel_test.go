@@ -80,9 +80,6 @@ func (m *machine) become(want state.World) {
 		}
 		from = to
 	}
-	if err := m.k.Settle(context.Background()); err != nil {
-		m.t.Fatal(err)
-	}
 	for _, op := range m.plan(want).Ops {
 		m.t.Errorf("still to do: %s %s: %+v", op.Action, op.Key, op.Delta.Fields)
 	}

@@ -177,9 +177,6 @@ func TestScript(t *testing.T) {
 				} else {
 					m.script(p)
 				}
-				if err := m.k.Settle(context.Background()); err != nil {
-					t.Fatal(err)
-				}
 				m.past = state.World{}
 				if left := m.plan(want); !left.Empty() {
 					for _, op := range left.Ops {

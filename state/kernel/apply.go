@@ -49,6 +49,9 @@ func (k *Kernel) Apply(ctx context.Context, wave []state.Op, done func(i int, er
 		{state.Delete, []state.Kind{state.KindLink}, r.deleteLinks},
 		{state.Delete, []state.Kind{state.KindNamespace}, r.deleteNamespaces},
 	}
+	if err := k.awaitCarriers(); err != nil {
+		return err
+	}
 	if err := k.rescue(ctx); err != nil {
 		return err
 	}

@@ -1,7 +1,6 @@
 package kernel
 
 import (
-	"context"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -114,11 +113,6 @@ func benchWorkload(tb *testing.B, n int) {
 		timed("8-unlink", func() { b.apply(remove(t.files...)...) })
 		timed("8-unmount", func() { b.apply(t.destroy()...) })
 		timed("9-bridge", func() { b.apply(remove(br)...) })
-		timed("9-settle", func() {
-			if err := b.k.Settle(context.Background()); err != nil {
-				tb.Fatal(err)
-			}
-		})
 	}
 	for what, d := range times {
 		tb.ReportMetric(d.Seconds()*1000/float64(tb.N), what+"-ms")
@@ -150,7 +144,4 @@ func benchSnapshot(tb *testing.B, n int) {
 	b.apply(remove(t.files...)...)
 	b.apply(t.destroy()...)
 	b.apply(remove(br)...)
-	if err := b.k.Settle(context.Background()); err != nil {
-		tb.Fatal(err)
-	}
 }

@@ -45,30 +45,33 @@ func (r *run) postpone(n *nursery) {
 	r.late = append(r.late, crowded{r, late})
 }
 
-// Raise brings up the ports that wait until all else has been done. A Snapshot does so too,
-// when it has read the namespaces.
+// Raise brings up the ports that wait until all else has been done, and returns when all that
+// is behind ports has its carrier. A Snapshot brings them up too, when it has read the
+// namespaces, but does not wait for carriers.
 func (k *Kernel) Raise(ctx context.Context) error {
-	late, err := k.raiseLate(ctx)
-	return errors.Join(err, late.settlePeers())
+	err := k.raiseLate(ctx)
+	return errors.Join(err, k.awaitCarriers())
 }
 
-// crowds are all ports that have waited.
-type crowds []crowded
-
-// raiseLate brings up the ports that wait. What is behind them still has to be settled.
-func (k *Kernel) raiseLate(ctx context.Context) (late crowds, err error) {
-	late, k.late = k.late, nil
-	for i, c := range late {
+// raiseLate brings up the ports that wait, and has the kernel act on the carriers of what is
+// behind them, in the background.
+func (k *Kernel) raiseLate(ctx context.Context) error {
+	late := k.late
+	k.late = nil
+	var behind []peer
+	defer func() { k.settlePeers(behind) }()
+	for _, c := range late {
 		c.run.ctx = ctx
-		if err := errors.Join(c.raise(), late[i:i+1].settle(inHost)); err != nil {
-			return late[:i], fmt.Errorf("bringing up the new ports: %w", err)
+		if err := c.raise(); err != nil {
+			return fmt.Errorf("bringing up the new ports: %w", err)
+		}
+		peers, err := c.peers()
+		if behind = append(behind, peers...); err != nil {
+			return fmt.Errorf("bringing up the new ports: %w", err)
 		}
 	}
-	return late, nil
+	return nil
 }
-
-func inHost(p state.Place) bool { return p == state.Host }
-func apart(p state.Place) bool  { return p != state.Host }
 
 func (c crowded) raise() error {
 	if err := c.run.raise(c.ports, state.Host); err != nil {
@@ -86,32 +89,66 @@ func (c crowded) raise() error {
 	return c.run.settleCarriers(c.ports)
 }
 
-// settlePeers settles the ends in namespaces. It uses their sockets, and not the host's.
-func (late crowds) settlePeers() error { return late.settle(apart) }
-
-// settle has the kernel act on the carriers of the ends behind the ports, in some places.
-func (late crowds) settle(in func(state.Place) bool) error {
-	for _, c := range late {
-		for _, m := range c.ports.well(state.Host) {
-			if !in(m.link.Peer.Place) {
-				continue
-			}
-			if err := c.run.settlePeer(m.link.Peer); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+// peer is the end behind a port, and the socket of the namespace that it is in.
+type peer struct {
+	end  state.End
+	conn *conn
 }
 
-// settlePeer has the kernel act on the carrier of the end behind a port.
-func (r *run) settlePeer(e state.End) error {
-	open, err := r.at(e.Place)
-	if err == nil {
-		err = open.conn.askFor(noCancel, e.Name)
+// peers lists the ends behind the ports. Those in the host, whose socket others use, get their
+// carrier at once.
+func (c *crowded) peers() (behind []peer, err error) {
+	for _, m := range c.ports.well(state.Host) {
+		open, err := c.run.at(m.link.Peer.Place)
+		if isAny(err, unix.ENOENT) {
+			continue
+		}
+		if err != nil {
+			return behind, err
+		}
+		p := peer{m.link.Peer, open.conn}
+		if p.end.Place != state.Host {
+			behind = append(behind, p)
+		} else if err := p.settle(); err != nil {
+			return behind, err
+		}
 	}
-	if err != nil && !isAny(err, unix.ENODEV, unix.ENOENT) {
-		return fmt.Errorf("waiting for the carrier of %s in %s: %w", e.Name, e.Place, err)
+	return behind, nil
+}
+
+// settlePeers has the kernel act on the carriers of the ends behind ports, while other work
+// goes on.
+func (k *Kernel) settlePeers(behind []peer) {
+	if len(behind) == 0 {
+		return
+	}
+	done := make(chan error, 1)
+	k.carriers = done
+	go func() {
+		for _, p := range behind {
+			if err := p.settle(); err != nil {
+				done <- err
+				return
+			}
+		}
+		done <- nil
+	}()
+}
+
+// awaitCarriers waits for what settlePeers has begun.
+func (k *Kernel) awaitCarriers() error {
+	if k.carriers == nil {
+		return nil
+	}
+	err := <-k.carriers
+	k.carriers = nil
+	return err
+}
+
+// settle has the kernel act on the carrier of the end behind a port.
+func (p peer) settle() error {
+	if err := p.conn.askFor(noCancel, p.end.Name); err != nil && !isAny(err, unix.ENODEV) {
+		return fmt.Errorf("waiting for the carrier of %s in %s: %w", p.end.Name, p.end.Place, err)
 	}
 	return nil
 }

@@ -35,8 +35,12 @@ type Kernel struct {
 	known   ruleMemo
 	places  map[state.Place]*place
 	maxOpen int
-	doomed  doomed
-	late    []crowded // ports that wait
+	// doomed are links that an earlier run was about to delete, by place.
+	doomed map[state.Place][]string
+	late   []crowded // ports that wait
+	// carriers answers when all that is behind ports which have waited has its carrier. nil:
+	// nothing is behind any.
+	carriers chan error
 	// strangers are tunnels of others that a snapshot comes across.
 	strangers strangers
 	defaults  map[string]string // sysctls of a new namespace, by path
@@ -96,10 +100,10 @@ func Open(cfg Config) (*Kernel, error) {
 
 // Close lets go of all namespaces.
 func (k *Kernel) Close() error {
+	_ = k.awaitCarriers() // the kernel gets to them by itself, if later
 	for name := range k.places {
 		k.forget(name)
 	}
-	k.doomed.close()
 	k.leave()
 	k.background.Wait()
 	return unix.Close(k.host)
@@ -126,7 +130,7 @@ func (k *Kernel) letGo(r *reading) {
 }
 
 // keepOnly remembers the sockets of the namespaces that were read, and closes all others.
-func (k *Kernel) keepOnly(spaces []*reading) {
+func (k *Kernel) keepOnly(spaces []*reading) error {
 	old := k.places
 	k.places = map[state.Place]*place{state.Host: old[state.Host]}
 	for _, r := range spaces {
@@ -139,10 +143,15 @@ func (k *Kernel) keepOnly(spaces []*reading) {
 		}
 	}
 	for p, known := range old {
-		if now := k.places[p]; now == nil || now.conn != known.conn {
-			known.conn.close()
+		if now := k.places[p]; now != nil && now.conn == known.conn {
+			continue
 		}
+		if err := k.awaitCarriers(); err != nil { // its socket may be in use for that
+			return err
+		}
+		known.conn.close()
 	}
+	return nil
 }
 
 // maxOpenPlaces leaves half of the process's file descriptors to others.

@@ -204,8 +204,5 @@ func TestQuickstart(t *testing.T) {
 	drop[0].Along = []state.Object{p, otherEnd(p), addr4, addr6, r4, r6}
 	b.apply(drop...)
 	b.apply(remove(br)...)
-	if err := b.k.Settle(context.Background()); err != nil {
-		t.Fatal(err)
-	}
 	b.gone(ns, br, p, hosts)
 }

@@ -60,9 +60,6 @@ func (n *nursery) well(p state.Place) []*making {
 // brought to its end even when others fail, so that little is left half made.
 func (r *run) createLinks(ops []int) error {
 	n := &nursery{in: map[state.Place][]*making{}, failed: map[int]error{}}
-	if err := r.settleFor(ops); err != nil {
-		return err
-	}
 	tried, err := r.bear(ops, n)
 	if err == nil {
 		r.quietIPv6(n)

@@ -108,8 +108,8 @@ func (p *place) deleteGroup(group uint32) error {
 // rescue takes links out of the doomed group that a run left there which was cut short
 // between dooming and deleting: they may be wanted again, and must not go with others.
 func (k *Kernel) rescue(ctx context.Context) error {
-	left := k.doomed.leftovers
-	k.doomed.leftovers = nil
+	left := k.doomed
+	k.doomed = nil
 	for p, names := range left {
 		open, err := k.at(p)
 		if err != nil {

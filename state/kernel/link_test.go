@@ -1,7 +1,6 @@
 package kernel
 
 import (
-	"context"
 	"fmt"
 	"os/exec"
 	"strings"
@@ -16,15 +15,6 @@ func pair(a state.Place, nameA string, b state.Place, nameB string, n int) state
 	return state.Link{
 		Place: a, Name: nameA, Mark: owner("endpoint.x"), Type: state.Veth, MTU: 1400, MAC: mac(n << 8), Up: true,
 		Peer: state.End{Place: b, Name: nameB},
-	}
-}
-
-// clear deletes what a test has made, and waits until it is gone.
-func (b *bench) clear(ops ...state.Op) {
-	b.t.Helper()
-	b.apply(ops...)
-	if err := b.k.Settle(context.Background()); err != nil {
-		b.t.Fatal(err)
 	}
 }
 
@@ -107,8 +97,8 @@ func TestLinkUpdates(t *testing.T) {
 	}
 	drop := remove(x)
 	drop[0].Along = []state.Object{p}
-	b.clear(drop...)
-	b.clear(remove(br0, br1)...)
+	b.apply(drop...)
+	b.apply(remove(br0, br1)...)
 }
 
 // Changing the MTU of every link on the way must not lose a packet.
@@ -146,8 +136,8 @@ func TestMTUChangeKeepsTraffic(t *testing.T) {
 	}
 	drop := remove(x)
 	drop[0].Along = []state.Object{p}
-	b.clear(drop...)
-	b.clear(remove(br)...)
+	b.apply(drop...)
+	b.apply(remove(br)...)
 }
 
 // inHost starts a program from the test's own thread, and returns how to wait for it.
@@ -272,11 +262,11 @@ func TestSettleWhileNamespaceIsHeld(t *testing.T) {
 	time.Sleep(100 * time.Millisecond)
 	drop := remove(x)
 	drop[0].Along = []state.Object{p}
-	b.clear(drop...)
+	b.apply(drop...)
 	b.gone(p, x)
 	_ = sleep.Process.Kill()
 	_ = sleep.Wait()
-	b.clear(remove(br)...)
+	b.apply(remove(br)...)
 }
 
 // A link's name is free again only when the kernel has deleted its namespace.
@@ -293,7 +283,7 @@ func TestNameOfADyingLink(t *testing.T) {
 		drop[0].Along = []state.Object{p}
 		b.apply(drop...)
 	}
-	b.clear(remove(br)...)
+	b.apply(remove(br)...)
 	b.gone(p)
 }
 
@@ -309,8 +299,8 @@ func TestPortFlags(t *testing.T) {
 	b.shows("bridge -d link show dev veth1", "hairpin on", "isolated on", "state forwarding")
 	drop := remove(x)
 	drop[0].Along = []state.Object{p}
-	b.clear(drop...)
-	b.clear(remove(br)...)
+	b.apply(drop...)
+	b.apply(remove(br)...)
 }
 
 // TestLinkLocalFollowsMAC: the way to a MAC must not show in a link's link-local address.
@@ -335,7 +325,7 @@ func TestLinkLocalFollowsMAC(t *testing.T) {
 		}
 		before, after = after, before
 	}
-	b.clear(remove(before)...)
+	b.apply(remove(before)...)
 }
 
 // TestBridgeKeepsMTU: a bridge has the MTU of its ports, and without any 1500, unless it
@@ -349,7 +339,7 @@ func TestBridgeKeepsMTU(t *testing.T) {
 	b.apply(create(x, br)...)
 	b.apply(create(p)...)
 	b.same(br)
-	b.clear(remove(p)...)
+	b.apply(remove(p)...)
 	b.same(br)
-	b.clear(remove(x, br)...)
+	b.apply(remove(x, br)...)
 }

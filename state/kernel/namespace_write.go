@@ -105,13 +105,10 @@ func (r *run) replaceUnmounted(i int, n state.Namespace) error {
 // period, and they can wait for the same one.
 const unmounters = 8
 
-// deleteNamespaces unmounts the namespaces and removes their files. The kernel takes what
-// is in them down in the background; Settle waits for it.
+// deleteNamespaces unmounts the namespaces and removes their files, when the links that would
+// go with them are gone. The kernel takes down the rest in the background.
 func (r *run) deleteNamespaces(ops []int) error {
-	if err := r.watchDoomed(ops); err != nil {
-		return err
-	}
-	if err := r.deleteAbroad(ops); err != nil {
+	if err := r.deleteAlong(ops); err != nil {
 		return err
 	}
 	for part := range slices.Chunk(ops, batchSize) {

@@ -38,7 +38,7 @@ func (b *bench) end() {
 		}
 	}
 	b.apply(remove(rest...)...)
-	b.clear(remove(spaces...)...)
+	b.apply(remove(spaces...)...)
 }
 
 // TestRenameLink: a link gets another name and keeps all that is on it, on kernels that

@@ -66,6 +66,9 @@ type reading struct {
 // partial answers. Ports that wait for all else come up when the namespaces have been read,
 // before the host is.
 func (k *Kernel) Snapshot(ctx context.Context) (*Live, error) {
+	if err := k.awaitCarriers(); err != nil {
+		return nil, err
+	}
 	if err := k.findVisits(ctx); err != nil {
 		return nil, err
 	}
@@ -129,19 +132,17 @@ func (k *Kernel) readHost(ctx context.Context, host *reading, live *Live) error 
 	return k.inPlace(ctx, state.Host, func(int) error { return k.readFilter(host) })
 }
 
-// raiseAndRead brings up the ports that wait, and reads the host while the kernel acts on
-// the carriers of what is behind them.
+// raiseAndRead brings up the ports that wait, and reads the host. What is behind them gets its
+// carrier meanwhile, and while what was read is compared.
 func (k *Kernel) raiseAndRead(ctx context.Context, host *reading, live *Live) error {
-	late, err := k.raiseLate(ctx)
+	err := k.raiseLate(ctx)
 	if err != nil {
-		return errors.Join(err, late.settlePeers())
+		return errors.Join(err, k.awaitCarriers())
 	}
-	settled := make(chan error, 1)
-	go func() { settled <- late.settlePeers() }()
 	if host.on.links, err = host.conn.links(ctx); err == nil {
 		err = k.readHost(ctx, host, live)
 	}
-	if err := errors.Join(err, <-settled); err != nil {
+	if err != nil {
 		return fmt.Errorf("in the host's namespace: %w", err)
 	}
 	return nil
@@ -154,7 +155,9 @@ func (k *Kernel) gather(ctx context.Context, live *Live, host *reading, spaces [
 	if err != nil {
 		return err
 	}
-	k.keepOnly(spaces)
+	if err := k.keepOnly(spaces); err != nil {
+		return err
+	}
 	for _, r := range append(spaces, host) {
 		index := make(map[string]int32, len(r.on.links))
 		space := r.conn.cookie()
@@ -200,7 +203,7 @@ func (k *Kernel) gather(ctx context.Context, live *Live, host *reading, spaces [
 	}
 	k.strangers.note(host.on.links, true)
 	live.VNIs = k.strangers.vnis
-	k.doomed.leftovers = k.leftovers(host, spaces)
+	k.doomed = k.leftovers(host, spaces)
 	return nil
 }
 

@@ -21,7 +21,7 @@ func (b *bench) cable() (x state.Namespace, p state.Link) {
 	b.t.Cleanup(func() {
 		drop := remove(x)
 		drop[0].Along = []state.Object{p}
-		b.clear(drop...)
+		b.apply(drop...)
 	})
 	return x, p
 }
