@@ -17,7 +17,10 @@ func (d *diff) conflict(n *node) *hcl.Diagnostic {
 	if adopted, ok := n.want.(state.Adopted); ok {
 		return d.adoption(n, adopted, foreign, taken)
 	}
-	if !taken || lends(n.want, foreign) {
+	if !taken {
+		return d.sameTable(n)
+	}
+	if lends(n.want, foreign) {
 		return nil
 	}
 	return &hcl.Diagnostic{
@@ -86,14 +89,16 @@ func (d *diff) adoption(n *node, want state.Adopted, foreign state.Foreign, take
 		return &hcl.Diagnostic{
 			Severity: hcl.DiagWarning,
 			Summary:  "Adopted link is down",
-			Detail: fmt.Sprintf("%s, which %s adopts, is down, so nothing gets through. cnmctl never changes what it did not make: bring it up (ip link set dev %s up).",
-				sentence(n.key), asker(want.Asker), n.key.Name),
+			Detail: fmt.Sprintf("%s, which %s %s, is down, so nothing gets through. cnmctl never changes what it did not make: bring it up (ip link set dev %s up).",
+				sentence(n.key), asker(want.Asker), buildsOn(want.Type), n.key.Name),
 			Subject: d.opts.at(want.Asker.Address),
 		}
 	case taken && foreign.Type == want.Type:
 		return nil
 	case n.live == nil && want.Type == "":
 		detail = fmt.Sprintf("%s is named by %s, but there is none. Create it first, or name one that exists.", sentence(n.key), asker(want.Asker))
+	case want.Type == state.VRF:
+		detail = vrfMissing(n, want.Asker, foreign, taken)
 	case taken:
 		detail = fmt.Sprintf("%s is to be adopted by %s as a %s, but there is %s. Name a %s that exists.",
 			sentence(n.key), asker(want.Asker), want.Type, foreign.What, want.Type)
@@ -110,6 +115,49 @@ func (d *diff) adoption(n *node, want state.Adopted, foreign state.Foreign, take
 		Detail:   detail,
 		Subject:  d.opts.at(want.Asker.Address),
 	}
+}
+
+// buildsOn is what a network does with a link of somebody else's.
+func buildsOn(t state.LinkType) string {
+	if t == state.VRF {
+		return "is in"
+	}
+	return "adopts"
+}
+
+// vrfMissing says why a network cannot be in a VRF of somebody else's.
+func vrfMissing(n *node, who state.Owner, foreign state.Foreign, taken bool) string {
+	is := fmt.Sprintf("%s is to be in the VRF %s, which somebody else makes where vrf_table is not written, but ", asker(who), n.key.Name)
+	switch {
+	case taken:
+		return is + fmt.Sprintf("there is %s. Name a VRF that exists.", foreign.What)
+	case n.live == nil:
+		return is + fmt.Sprintf("there is none. Create it first (ip link add %s type vrf table NUMBER), or write vrf_table and cnmctl makes it.", n.key.Name)
+	}
+	return is + fmt.Sprintf("cnmctl made it itself, for %s. Write its vrf_table again, or name another VRF.", asker(n.live.Owner()))
+}
+
+// sameTable refuses a VRF whose routing table another one has that is not ours: they would not be apart.
+func (d *diff) sameTable(n *node) *hcl.Diagnostic {
+	want, ok := n.want.(state.Link)
+	has, _ := n.live.(state.Link)
+	if !ok || want.Type != state.VRF || has.Table == want.Table || d.opts.back {
+		return nil
+	}
+	for _, other := range d.all {
+		there, foreign := other.live.(state.Foreign)
+		if !foreign || there.Table != want.Table || other.key.Place != want.Place {
+			continue
+		}
+		return &hcl.Diagnostic{
+			Severity: hcl.DiagError,
+			Summary:  "Routing table of another VRF",
+			Detail: fmt.Sprintf("The VRF %s of %s is to have the routing table %d, which %s in %s has, %s: they would not be apart. Give it another table, or put what is to be together into %[4]s.",
+				want.Name, asker(want.Mark), want.Table, other.key.Name, want.Place, there.What),
+			Subject: d.opts.at(n.owner()),
+		}
+	}
+	return nil
 }
 
 // asker is an owner in a sentence.

@@ -119,7 +119,11 @@ func routeText(r state.Route) string {
 	if r.Type != state.Unicast && r.Type != "" {
 		b.WriteString(string(r.Type) + " ")
 	}
-	b.WriteString(destination(r.Dst))
+	if r.Dev == "" && !r.Via.IsValid() && r.Dst.Addr().Is6() {
+		b.WriteString(r.Dst.String()) // nothing else says of which family a default is
+	} else {
+		b.WriteString(destination(r.Dst))
+	}
 	if r.Via.IsValid() {
 		b.WriteString(" via ")
 		if r.Via.Is6() && r.Dst.Addr().Is4() {

@@ -269,7 +269,7 @@ func (d *diff) whyReplaced(r *Resource, ops []state.Op) string {
 				return n.reason
 			}
 		}
-		if n != nil && p.Along < 0 && carries(n.key.Kind) && n.dead && !n.made {
+		if n != nil && p.Along < 0 && carries(n) && n.dead && !n.made {
 			return "because " + n.key.String() + " gets another name"
 		}
 	}

@@ -121,7 +121,7 @@ func (b *block) count(n *node) {
 		b.same++
 	}
 	b.forgot = b.forgot || n.forgotten
-	if !carries(n.key.Kind) {
+	if !carries(n) {
 		return
 	}
 	switch {
@@ -136,8 +136,14 @@ func (b *block) count(n *node) {
 	}
 }
 
-// carries reports that a block stands and falls with its objects of the kind.
-func carries(k state.Kind) bool { return k == state.KindLink || k == state.KindNamespace }
+// carries reports that a block stands and falls with the object: a namespace, or a link that is
+// not merely beside the one that makes the block what it is, as a VRF and an IFB are.
+func carries(n *node) bool {
+	if l, ok := cmp.Or(n.want, n.live).(state.Link); ok {
+		return l.Type != state.VRF && l.Type != state.IFB
+	}
+	return n.key.Kind == state.KindLink || n.key.Kind == state.KindNamespace
+}
 
 // remade reports that what carries the block is made anew, under its old name or another.
 func (b *block) remade() bool { return b.replaced || b.goes && b.comes && !b.stays }

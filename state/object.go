@@ -178,6 +178,8 @@ type Foreign struct {
 	Type LinkType
 	// MTU is a link's, which those that sit on it take from it.
 	MTU int `json:",omitempty"`
+	// Table is a VRF's.
+	Table uint32 `json:",omitempty"`
 	// Stack is the stack that has made it, "" when none has.
 	Stack string `json:",omitempty"`
 	// Barred says why a sandbox cannot be in K, a namespace that one is to be in: there is

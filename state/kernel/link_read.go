@@ -205,7 +205,7 @@ func ownGroup(group uint32, stack string) bool {
 func (l *link) object(p state.Place, on *held, stack string) state.Object {
 	if !l.ours {
 		owner, _ := state.ParseMark(l.alias)
-		return state.Foreign{K: state.LinkKey(p, l.name), What: l.foreign(), Type: l.kind, MTU: l.mtu, Stack: owner.Stack, Down: !l.up}
+		return state.Foreign{K: state.LinkKey(p, l.name), What: l.foreign(), Type: l.kind, MTU: l.mtu, Table: l.table, Stack: owner.Stack, Down: !l.up}
 	}
 	o := state.Link{
 		Place: p, Name: l.name, Mark: l.owner, Type: l.kind, MTU: l.mtu, MAC: l.mac, Up: l.up, NoIPv6: l.noIPv6,

@@ -1,0 +1,54 @@
+package planner
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/cnmctl/cnmctl/state"
+)
+
+// TestVRFOfOthers: two VRFs with one table are not apart, so a new one is refused the table of
+// one that somebody else has; and a network in a VRF that is not as it should be is told so.
+func TestVRFOfOthers(t *testing.T) {
+	owner := mark("network.a")
+	link := func(name string) state.Key { return state.LinkKey(state.Host, name) }
+	red := state.Link{Place: state.Host, Name: "red", Type: state.VRF, Mark: owner, Table: 10, Up: true}
+	in := state.Adopted{K: link("mgmt"), Type: state.VRF, Asker: owner}
+	for name, c := range map[string]struct {
+		live, want state.Object
+		says       string
+	}{
+		"table":     {state.Foreign{K: link("mgmt"), What: "a vrf link", Type: state.VRF, Table: 10}, red, "routing table 10, which mgmt in the host has"},
+		"elsewhere": {state.Foreign{K: state.LinkKey(state.Netns("x"), "mgmt"), Type: state.VRF, Table: 10}, red, ""},
+		"apart":     {state.Foreign{K: link("mgmt"), Type: state.VRF, Table: 11}, red, ""},
+		"missing":   {nil, in, "type vrf table NUMBER"},
+		"bridge":    {state.Foreign{K: link("mgmt"), What: "a bridge link", Type: state.Bridge}, in, "there is a bridge link"},
+		"ours":      {state.Link{Place: state.Host, Name: "mgmt", Type: state.VRF, Mark: owner, Table: 10, Up: true}, in, "Write its vrf_table"},
+		"there":     {state.Foreign{K: link("mgmt"), Type: state.VRF, Table: 10}, in, ""},
+	} {
+		live, want := state.World{}, state.World{}
+		if c.live != nil {
+			live.Add(c.live)
+		}
+		want.Add(c.want)
+		_, diags := Diff(live, want, opts())
+		if said := diags.Error(); diags.HasErrors() != (c.says != "") || !strings.Contains(said, c.says) {
+			t.Errorf("%s: says %q, want %q", name, said, c.says)
+		}
+	}
+}
+
+// TestSandboxOutlivesItsVRF: another table takes another device, and nothing else of the sandbox.
+func TestSandboxOutlivesItsVRF(t *testing.T) {
+	world := func(table uint32) state.World {
+		w := newWorld().sandbox("a", "").World
+		w.Add(state.Link{Place: state.Netns("shop-a"), Name: "red", Type: state.VRF, Mark: mark("sandbox.a"), Table: table, Up: true})
+		return w
+	}
+	p := mustDiff(t, world(10), world(11), opts())
+	for _, r := range p.Resources {
+		if r.Action != UpdateResource {
+			t.Errorf("%s: %s\n%s", r.Address, r.Action, listing(p))
+		}
+	}
+}
