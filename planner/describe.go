@@ -119,8 +119,8 @@ func routeText(r state.Route) string {
 	if r.Type != state.Unicast && r.Type != "" {
 		b.WriteString(string(r.Type) + " ")
 	}
-	if r.Dev == "" && !r.Via.IsValid() && r.Dst.Addr().Is6() {
-		b.WriteString(r.Dst.String()) // nothing else says of which family a default is
+	if !r.Via.IsValid() && r.Dst.Addr().Is6() {
+		b.WriteString(r.Dst.String()) // nothing else would say of which family a default is
 	} else {
 		b.WriteString(destination(r.Dst))
 	}

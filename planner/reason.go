@@ -209,6 +209,9 @@ func (d *diff) whyGone(a state.Address) string {
 	if d.opts.Destroy || d.opts.Decls == nil {
 		return ""
 	}
+	if a == "" {
+		return "because no block needs it any longer"
+	}
 	b, key := blockOf(a)
 	wanted := d.wantedBlocks()
 	for _, m := range modulesOf(a) {

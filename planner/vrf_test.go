@@ -1,9 +1,11 @@
 package planner
 
 import (
+	"net/netip"
 	"strings"
 	"testing"
 
+	"github.com/cnmctl/cnmctl/spec"
 	"github.com/cnmctl/cnmctl/state"
 )
 
@@ -49,6 +51,27 @@ func TestSandboxOutlivesItsVRF(t *testing.T) {
 	for _, r := range p.Resources {
 		if r.Action != UpdateResource {
 			t.Errorf("%s: %s\n%s", r.Address, r.Action, listing(p))
+		}
+	}
+}
+
+// TestRulesGoForNoBlock: rules are no block's, so when they go it is not because one is missing.
+func TestRulesGoForNoBlock(t *testing.T) {
+	with := newWorld().network("front", 1).World
+	with.Add(state.Ruleset{Place: state.Host, Table: "cnm_shop", Mark: mark("")})
+	o := opts()
+	o.Decls = map[state.Address]spec.Decl{"network.front": {}}
+	p := mustDiff(t, with, newWorld().network("front", 1).World, o)
+	if len(p.Resources) != 1 || p.Resources[0].Reason != "because no block needs it any longer" {
+		t.Errorf("the rules go: %+v\n%s", p.Resources, listing(p))
+	}
+}
+
+// TestDefaultsOfBothFamilies: without a next hop, a route says of which family it is.
+func TestDefaultsOfBothFamilies(t *testing.T) {
+	for dst, want := range map[string]string{"0.0.0.0/0": "default dev eth0", "::/0": "::/0 dev eth0"} {
+		if got := routeText(state.Route{Dst: netip.MustParsePrefix(dst), Dev: "eth0", Table: state.MainTable}); got != want {
+			t.Errorf("the route to %s is shown as %q, want %q", dst, got, want)
 		}
 	}
 }
