@@ -29,6 +29,10 @@ func Script(w io.Writer, p *Plan) error {
 		s.wave(i+1, p.Ops[begin:end])
 		begin = end
 	}
+	if s.emptied {
+		s.line("\n# Gone with the last of the files in it")
+		s.line("rmdir /etc/netns 2>/dev/null || :")
+	}
 	return s.Flush()
 }
 
@@ -45,6 +49,8 @@ type script struct {
 	doomed bool
 	// gone are the keys that the plan deletes.
 	gone map[state.Key]bool
+	// emptied: the last file of a sandbox may have gone.
+	emptied bool
 }
 
 func (s *script) line(format string, args ...any) { fmt.Fprintf(s, format+"\n", args...) }
@@ -322,6 +328,7 @@ func (s *script) file(op state.Op, f state.File) {
 	if op.Action == state.Delete {
 		s.line("rm -f %s", path)
 		s.line("rmdir %s 2>/dev/null || :", dir)
+		s.emptied = true
 		return
 	}
 	s.line("mkdir -p %s", dir)

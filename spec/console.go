@@ -11,6 +11,9 @@ import (
 func (c *Config) Eval(text string) (v cty.Value, sensitive bool, diags hcl.Diagnostics) {
 	const name = "<expression>"
 	c.parser.AddFile(name, &hcl.File{Bytes: []byte(text)})
+	if problem := tooDeep([]byte(text), name, hclsyntax.LexExpression); problem != nil {
+		return cty.NilVal, false, hcl.Diagnostics{problem}
+	}
 	expr, diags := hclsyntax.ParseExpression([]byte(text), name, hcl.InitialPos)
 	if diags.HasErrors() {
 		return cty.NilVal, false, diags

@@ -16,7 +16,7 @@ func Format(src []byte, filename string) ([]byte, hcl.Diagnostics) {
 	if strings.HasSuffix(filename, ".json") {
 		return src, nil
 	}
-	if problem := notText(src, filename); problem != nil {
+	if problem := unreadable(src, filename); problem != nil {
 		return nil, hcl.Diagnostics{problem}
 	}
 	if _, diags := hclsyntax.ParseConfig(src, filename, hcl.InitialPos); diags.HasErrors() {

@@ -187,6 +187,9 @@ func templateFunc(doc, param string, funcs map[string]function.Function, source 
 		if err != nil {
 			return cty.NilVal, function.NewArgError(0, err)
 		}
+		if problem := tooDeep([]byte(text), name, hclsyntax.LexTemplate); problem != nil {
+			return cty.NilVal, function.NewArgError(0, problem)
+		}
 		expr, diags := hclsyntax.ParseTemplate([]byte(text), name, hcl.InitialPos)
 		if diags.HasErrors() {
 			return cty.NilVal, function.NewArgError(0, diags)

@@ -141,6 +141,10 @@ func (v *variable) fromText(text, source string) input {
 		return v.fromValue(cty.StringVal(text), in)
 	}
 	name := fmt.Sprintf("<value for var.%s>", v.name)
+	if in.wrong = tooDeep([]byte(text), name, hclsyntax.LexExpression); in.wrong != nil {
+		in.val = failedValue
+		return in
+	}
 	expr, diags := hclsyntax.ParseExpression([]byte(text), name, hcl.InitialPos)
 	if !diags.HasErrors() {
 		var val cty.Value

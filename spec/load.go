@@ -130,7 +130,7 @@ func (c *Config) parse(path string) (*hcl.File, hcl.Diagnostics) {
 	if err != nil {
 		return nil, hcl.Diagnostics{fault(nil, "File cannot be read", "Reading %s: %s.", path, cause(err))}
 	}
-	if problem := notText(src, path); problem != nil {
+	if problem := unreadable(src, path); problem != nil {
 		return nil, hcl.Diagnostics{problem}
 	}
 	read := c.parser.ParseHCL
@@ -151,6 +151,14 @@ func firstOfString(diags hcl.Diagnostics) hcl.Diagnostics {
 		seen = seen || d.Summary == open
 		return again
 	})
+}
+
+// unreadable refuses what no parser is to be given.
+func unreadable(src []byte, path string) *hcl.Diagnostic {
+	if problem := notText(src, path); problem != nil {
+		return problem
+	}
+	return tooDeep(src, path, hclsyntax.LexConfig)
 }
 
 // notText refuses bytes that are not UTF-8, and zero bytes. A parser would find a mistake in
