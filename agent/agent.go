@@ -3,6 +3,7 @@ package agent
 import (
 	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"sync"
@@ -53,6 +54,8 @@ type Agent struct {
 	said    time.Time
 	// restored is how a store that had lost its records gets them back.
 	restored restoration
+	// lockedOut: what the host holds could not be put back, because somebody has the lock.
+	lockedOut bool
 	// doubts are for the watch: Consul may not be the one that it was.
 	doubts chan error
 	// hosts is how many the stack has, as far as is known.
@@ -141,6 +144,9 @@ func (a *Agent) next(failures int) time.Duration {
 	if a.restored.begun() {
 		return restoringFor / 4
 	}
+	if a.lockedOut {
+		return lockedOut/2 + pauseAfter(1)
+	}
 	if failures > 0 {
 		return pauseAfter(failures)
 	}
@@ -184,6 +190,8 @@ func (a *Agent) pass(ctx context.Context, cause string) error {
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
+	case errors.Is(err, errRestoring):
+		log.Info("waiting", "why", err)
 	case err != nil:
 		log.Error("converging", "error", err)
 	case cause == "records":

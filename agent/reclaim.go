@@ -48,27 +48,28 @@ func holds(live state.World) (claims []state.Claim) {
 // another pass first.
 const reclaimWithin = 5 * time.Second
 
+// lockedOut is when to try again while somebody has the lock.
+const lockedOut = time.Second
+
 // reclaim puts back into a store that has lost its data what this host holds, so that it is
 // given to nobody else. It is no harm if it is there, and nothing is made of it but by an
 // apply of the stack.
 func (a *Agent) reclaim(ctx context.Context, failure error) {
 	var lost *LostError
+	a.lockedOut = false
 	if !errors.As(failure, &lost) || len(lost.Held) == 0 {
 		return
 	}
 	trying, cancel := context.WithTimeout(ctx, reclaimWithin)
 	defer cancel()
-	for tries := 1; ; tries++ {
-		err := a.putBack(trying, lost.Held)
-		var locked *state.LockedError
-		if errors.As(err, &locked) && trying.Err() == nil {
-			rest(trying, pauseAfter(tries))
-			continue
-		}
-		if err != nil && ctx.Err() == nil {
-			a.Log.Error("putting back what this host holds", "error", err)
-		}
+	err := a.putBack(trying, lost.Held)
+	var locked *state.LockedError
+	if a.lockedOut = errors.As(err, &locked); a.lockedOut {
+		a.Log.Info("putting back what this host holds, later", "lock", locked.Holder.String())
 		return
+	}
+	if err != nil && ctx.Err() == nil {
+		a.Log.Error("putting back what this host holds", "error", err)
 	}
 }
 

@@ -56,6 +56,9 @@ func (a *Agent) report(failure error, urgent bool) {
 	if errors.As(failure, &lost) || a.records.World == nil || r.same(a.last) && !stale {
 		return
 	}
+	if failure != nil && !a.records.Alive && !a.records.Reported {
+		return // by this the host would have known the store
+	}
 	r.urgent = urgent && !r.same(a.last)
 	a.last, a.said = r, time.Now()
 	select {

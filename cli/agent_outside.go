@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/cnmctl/cnmctl/agent"
@@ -34,7 +35,13 @@ func advertised(stack, host, by string) (*state.HostRecord, error) {
 			}, nil
 		}
 	}
-	return nil, fmt.Errorf("-advertise is %q; no interface of this host is called so, or has this address, with an address that others can reach", by)
+	names := make([]string, len(links))
+	for i, l := range links {
+		if names[i] = l.Name; l.Name == by {
+			return nil, fmt.Errorf("-advertise=%s: the interface has no address that others can reach; give it one, or name another interface", by)
+		}
+	}
+	return nil, fmt.Errorf("-advertise=%s: this host has no interface called so, and none with such an address; there is %s", by, strings.Join(names, ", "))
 }
 
 // tunnelEnd finds the address asked for among an interface's; the first that others can

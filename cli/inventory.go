@@ -30,6 +30,9 @@ func inventoryCommand(env Env, kind, about string, list func(context.Context, *s
 				if err != nil {
 					return err
 				}
+				if len(t.rows) == 0 && len(i.world) == 0 && !s.Bool("json") {
+					s.say.note("There are no records of stack %s in %s.", i.stack, i.store)
+				}
 				return s.table(t)
 			}),
 		}}, more...),

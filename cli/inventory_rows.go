@@ -214,6 +214,10 @@ func (h hearsay) seen(host string) string {
 // text says in a word or two how far a host is.
 func (h hearsay) text(host string) string {
 	switch s, heard := h.by[host]; {
+	case !heard && h.agents[host] && h.goal.Index == 0:
+		return "alive; there are no records to follow"
+	case !heard && h.agents[host]:
+		return "alive; has reported nothing of these records, see its log"
 	case !heard:
 		return "never heard of"
 	case s.Error != "":

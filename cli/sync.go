@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 
 	"github.com/cnmctl/cnmctl/agent"
 	"github.com/cnmctl/cnmctl/drivers/registry"
@@ -16,7 +17,7 @@ func syncCommand(env Env) *ucli.Command {
 		Description: about(`Reads the records that an apply has written, on whichever host, and makes this host's share of
 them, without the configuration. Nothing is asked and no record is changed; what was done is reported to the store.
 It repairs drift too. A store that knows nothing of a stack that this host has a share of is refused: it has lost its
-data, or is another one.`,
+data, or is another one. It is told then which VNIs and addresses this host holds, so that nobody else is given them.`,
 			"cnmctl sync -stack=shop -store=consul", "cnmctl sync -stack=shop -store=consul -host=b -dry-run"),
 		Flags: flags([]ucli.Flag{dryRunFlag()}, stackFlag(), hostFlag(), runFlags()[1:], lockFlags(), streamFlags()),
 		Action: action(env, func(ctx context.Context, s *session) error {
@@ -49,7 +50,11 @@ func converge(ctx context.Context, s *session) error {
 		ctx = locked
 	}
 	if err := f.planShare(ctx); err != nil {
+		f.putBack(ctx, err)
 		return err
+	}
+	if !f.pass.Records.Alive && f.plan.Empty() {
+		s.say.note("There is nothing of stack %s, neither in %s nor on this host. If that is a surprise: check the name, and -store.", f.stack, f.store)
 	}
 	f.showPlan()
 	if s.Bool("dry-run") {
@@ -62,6 +67,26 @@ func converge(ctx context.Context, s *session) error {
 	f.reportRecords(ctx)
 	s.say.done(plan, "sync")
 	return nil
+}
+
+// putBack gives a store that has lost its data what this host holds, as an agent does, so that
+// it is given to nobody else.
+func (f *flow) putBack(ctx context.Context, failure error) {
+	cluster, shared := f.store.(state.Cluster)
+	var lost *agent.LostError
+	if !shared || f.s.Bool("dry-run") || !errors.As(failure, &lost) {
+		return
+	}
+	claimed, others, err := cluster.Reclaim(ctx, lost.Held)
+	for _, c := range others {
+		f.s.say.note("Warning: this host holds %s, which %s of stack %s has claimed", c, c.Mark.Address, c.Mark.Stack)
+	}
+	switch {
+	case err != nil:
+		f.s.say.note("Warning: putting back what this host holds: %s", err)
+	case claimed > 0:
+		f.s.say.note("Put back what this host holds, so that nobody else is given it: %d VNIs and addresses.", claimed)
+	}
 }
 
 // lockToSync keeps others from changing this host. The lock of a shared store is not taken:

@@ -14,13 +14,15 @@ type RenderOptions struct {
 	Color bool
 	// Drift: the plan is shown for what differs, and nobody is about to carry it out.
 	Drift bool
+	// Records: the plan was made from records, not from a configuration.
+	Records bool
 }
 
 // Render writes the plan as a Terraform user expects to read one: a block for each
 // resource with its attributes, below them the kernel objects that carry it, and at the
 // end the numbers.
 func Render(w io.Writer, p *Plan, opts RenderOptions) error {
-	out := &printer{Writer: bufio.NewWriterSize(w, 1<<16), plan: p, color: opts.Color, differs: opts.Drift}
+	out := &printer{Writer: bufio.NewWriterSize(w, 1<<16), plan: p, color: opts.Color, differs: opts.Drift, records: opts.Records}
 	if p.Empty() {
 		out.nothing()
 		return out.Flush()
@@ -52,6 +54,8 @@ type printer struct {
 	color bool
 	// differs: what is shown is how things are, not what will be done.
 	differs bool
+	// records: what is shown was made from records.
+	records bool
 	// shared counts the files that are written with a content, shown tells where the
 	// change from one content to another was shown. Contents have numbers, those that
 	// go numbers of their own.
@@ -127,6 +131,10 @@ func (out *printer) nothing() {
 	out.put(out.paint(bold+green, "No changes."))
 	if out.plan.Destroy {
 		out.put(" No objects need to be destroyed.\n")
+		return
+	}
+	if out.records {
+		out.put(" This host is as the records say.\n")
 		return
 	}
 	out.put(" Your network matches the configuration.\n")

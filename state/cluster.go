@@ -40,7 +40,8 @@ type Cluster interface {
 	// Concerned tells of each host whether a change of the keys concerns it, by what the
 	// world of all records holds.
 	Concerned(w World, global func(driver string) bool, keys []string) func(host string) bool
-	// Report writes what a host says of itself; Retract removes it.
+	// Report writes what a host says of itself, unless the store does not know the revision that
+	// it speaks of: then it has lost its data since. Retract removes it.
 	Report(context.Context, Status) error
 	Retract(ctx context.Context, host string) error
 	// Said is what one host says of itself, and whether it says anything.

@@ -84,18 +84,6 @@ func (s *Store) Hosts(ctx context.Context) (state.World, error) {
 	return t.world, err
 }
 
-// Report writes what a host says of itself. It is no record, so the revision stays.
-func (s *Store) Report(ctx context.Context, status state.Status) error {
-	value, err := json.Marshal(status)
-	if err != nil {
-		return err
-	}
-	return s.try(ctx, "reporting the status of host "+status.Host, func(ctx context.Context) error {
-		_, err := s.client.KV().Put(&api.KVPair{Key: s.keys.status(status.Host), Value: value}, (&api.WriteOptions{}).WithContext(ctx))
-		return err
-	})
-}
-
 // Retract removes what a host said of itself.
 func (s *Store) Retract(ctx context.Context, host string) error {
 	return s.try(ctx, "removing the status of host "+host, func(ctx context.Context) error {
