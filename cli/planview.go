@@ -8,6 +8,9 @@ import (
 func (f *flow) showPlan() {
 	v := f.s.say
 	_ = planner.Render(v.text, f.plan, planner.RenderOptions{Color: v.textColor, Drift: f.drift, Records: f.pass != nil})
+	if v.stream == nil {
+		return
+	}
 	for _, l := range planner.Story(f.plan) {
 		v.stream.emit("info", l.Type, l.Message, l.Fields)
 	}

@@ -162,12 +162,13 @@ func (d *diff) fill(live, want state.World) {
 	store := make([]node, 0, len(want))
 	d.all = make([]*node, 0, max(len(live), len(want)))
 	for k, o := range want {
-		if r, ok := o.(state.Route); ok && yields(r, live[k]) {
+		have := live[k]
+		if r, ok := o.(state.Route); ok && yields(r, have) {
 			d.yielded = append(d.yielded, r)
 			continue
 		}
-		if o = heir(o, want, live); wanted(o, live[k]) {
-			store = append(store, node{key: k, want: o, live: live[k], was: d.was[k], opTaking: -1, opMaking: -1, opUpdating: -1})
+		if o = heir(o, want, live); wanted(o, have) {
+			store = append(store, node{key: k, want: o, live: have, was: d.was[k], opTaking: -1, opMaking: -1, opUpdating: -1})
 			d.note(&store[len(store)-1])
 		}
 	}

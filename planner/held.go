@@ -121,7 +121,10 @@ func (f Facts) within(p netip.Prefix) (ip netip.Addr, link string, found bool) {
 // applies the moves of its topology too, so moves may be nil when the configuration is
 // still to be read.
 func HeldFrom(records, live state.World, moves []spec.Move, facts Facts) Held {
-	h := inStore(records).confirmedBy(inKernel(live))
+	stored := make(chan Held, 1)
+	go func() { stored <- inStore(records) }()
+	there := inKernel(live)
+	h := (<-stored).confirmedBy(there)
 	h.Records = records
 	h.Answers = answers(records, live)
 	h.Foreign = othersIn(live)
