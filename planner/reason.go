@@ -254,6 +254,20 @@ func (d *diff) wantedBlocks() map[state.Address]bool {
 	return d.wanted
 }
 
+// elsewhere is what becomes of a link or namespace that is not there any longer under its key.
+func (d *diff) elsewhere(r *Resource, ops []state.Op, k state.Key) string {
+	for _, p := range r.Parts {
+		key := ops[p.Op].Key
+		if p.Along >= 0 {
+			key = ops[p.Op].Along[p.Along].Key()
+		}
+		if n := d.nodes[key]; n != nil && n.made && key.Kind == k.Kind && key.Name == k.Name && key.Place != k.Place {
+			return "goes to " + key.Place.String()
+		}
+	}
+	return "gets another name"
+}
+
 // whyReplaced is why the block has to be made anew, when none of its own fields says so.
 func (d *diff) whyReplaced(r *Resource, ops []state.Op) string {
 	if d.forced(r.Address) {
@@ -273,7 +287,7 @@ func (d *diff) whyReplaced(r *Resource, ops []state.Op) string {
 			}
 		}
 		if n != nil && p.Along < 0 && carries(n) && n.dead && !n.made {
-			return "because " + n.key.String() + " gets another name"
+			return "because " + n.key.String() + " " + d.elsewhere(r, ops, n.key)
 		}
 	}
 	return ""

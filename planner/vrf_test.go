@@ -2,6 +2,7 @@ package planner
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -73,5 +74,24 @@ func TestDefaultsOfBothFamilies(t *testing.T) {
 		if got := routeText(state.Route{Dst: netip.MustParsePrefix(dst), Dev: "eth0", Table: state.MainTable}); got != want {
 			t.Errorf("the route to %s is shown as %q, want %q", dst, got, want)
 		}
+	}
+}
+
+// TestEndpointGoesToAnotherSandbox: its interface has the same name there, and that is not why it is replaced.
+func TestEndpointGoesToAnotherSandbox(t *testing.T) {
+	in := func(box string) state.World {
+		w := newWorld().sandbox("a", "").sandbox("b", "").World
+		w.Add(state.Link{Place: state.Netns("shop-" + box), Name: "eth0", Type: state.Macvlan, Mark: mark("endpoint.web"), MAC: mac(1, 2), Up: true,
+			On: state.Stacked{Lower: state.End{Place: state.Host, Name: "uplink"}, Mode: state.ModeBridge}})
+		return w
+	}
+	p := mustDiff(t, in("a"), in("b"), opts())
+	for _, r := range p.Resources {
+		if r.Action == ReplaceResource && !strings.Contains(r.Reason, "goes to namespace shop-b") {
+			t.Errorf("%s is replaced %q\n%s", r.Address, r.Reason, listing(p))
+		}
+	}
+	if !slices.ContainsFunc(p.Resources, func(r Resource) bool { return r.Action == ReplaceResource }) {
+		t.Errorf("nothing is replaced:\n%s", listing(p))
 	}
 }

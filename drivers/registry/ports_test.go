@@ -17,6 +17,8 @@ func TestPortMistakes(t *testing.T) {
 		"of a cable":             {network: `driver = "ptp"`, port: "container = 80", want: "Ports cannot be published here"},
 		"beside the host": {network: `driver = "macvlan"`, port: "container = 80",
 			want: `The driver "macvlan" of network.n has no way by which the host could lead a port to endpoint.e`},
+		"of a plugin's network": {network: "driver = \"remote\"\n  remote { plugin = \"p\" }", port: "container = 80",
+			want: `The driver "remote" of network.n has no way by which the host could lead a port to endpoint.e`},
 		"of the host itself": {sandbox: "endpoint \"h\" {\n  network = network.h\n  sandbox = sandbox.s\n}\nnetwork \"h\" {\n  driver = \"host\"\n}\n",
 			network: "bridge { gateway_mode_ipv4 = \"nat\" }", port: "container = 80", want: "Published port of the host itself"},
 		"of another family": {port: "address = \"2001:db8::1\" # here\n    container = 80", want: "endpoint.e has no IPv6 address that it could lead to"},
