@@ -67,7 +67,10 @@ func (s *subnetting) explicit(n *spec.Network, traits drivers.Traits) hcl.Diagno
 		at := n.At("subnet[" + strconv.Itoa(i) + "].cidr")
 		if _, ok := s.networks.overlapping(subnet.CIDR); ok {
 			if other, ok := s.together(n, subnet.CIDR); ok {
-				diags = append(diags, s.overlap(n, subnet.CIDR, at, other))
+				if other.by == n.Mark.Address { // those of two networks are drivers.Validate's to refuse
+					diags = append(diags, failure(at, "Overlapping subnets", fmt.Sprintf(
+						"The subnets %s and %s of %s overlap. Give each its own range.", subnet.CIDR, other.prefix, n.Mark.Address)))
+				}
 				continue
 			}
 		}
@@ -100,16 +103,6 @@ func (s *subnetting) onHost(n *spec.Network) bool {
 func apart(n, other *spec.Network) bool {
 	a, b := option(n.Options, "vrf"), option(other.Options, "vrf")
 	return a != "" && b != "" && a != b
-}
-
-func (s *subnetting) overlap(n *spec.Network, cidr netip.Prefix, at *hcl.Range, other takenPrefix) *hcl.Diagnostic {
-	if other.by == n.Mark.Address {
-		return failure(at, "Overlapping subnets", fmt.Sprintf(
-			"The subnets %s and %s of %s overlap. Give each its own range.", cidr, other.prefix, n.Mark.Address))
-	}
-	return failure(at, "Overlapping subnets", fmt.Sprintf(
-		"Subnet %s of %s overlaps subnet %s of %s (%s). Give one of them another cidr, or leave it out to have a free one chosen.",
-		cidr, n.Mark.Address, other.prefix, other.by, line(s.byName[other.by].At("subnet["+strconv.Itoa(other.subnet)+"].cidr"))))
 }
 
 // enter takes subnet i of the network, refuses it when the host has an address in it

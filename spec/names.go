@@ -44,7 +44,7 @@ func checkSafeName(s string, max int) error {
 	case len(s) > max:
 		return fmt.Errorf("%q has %d bytes, at most %d are allowed", s, len(s), max)
 	case sanitise(s) != s:
-		return fmt.Errorf("%q holds a character other than letters, digits, \"_\", \".\" and \"-\"; %q would do", s, sanitise(s))
+		return fmt.Errorf("%q holds a character other than letters, digits, \"_\", \".\" and \"-\"; %q would do", s, cmp.Or(strings.TrimLeft(sanitise(s), ".-"), "x"))
 	case s[0] == '.' || s[0] == '-':
 		return fmt.Errorf("%q begins with %q; begin with a letter, a digit or \"_\"", s, s[:1])
 	}

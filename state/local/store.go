@@ -164,6 +164,9 @@ func (s *Store) write(c content) error {
 		return err
 	}
 	if err := replace(s.path, text); err != nil {
+		if made {
+			_ = os.Remove(filepath.Dir(s.path)) // somebody else may use it by now
+		}
 		return fmt.Errorf("writing the state file: %w", err)
 	}
 	s.text, s.known = text, c
