@@ -52,7 +52,7 @@ func RecordsOf(t *spec.Topology) Records {
 // RecordsIn are the records in a world, in order.
 func RecordsIn(w state.World) Records {
 	r := Records{Answers: w}
-	for _, k := range w.Keys() {
+	for _, k := range w.KeysOf(state.KindHost, state.KindNetwork, state.KindSandbox, state.KindEndpoint, state.KindPolicy) {
 		switch o := w[k].(type) {
 		case state.HostRecord:
 			r.Hosts = append(r.Hosts, o)

@@ -1,6 +1,9 @@
 package state
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // A sandbox may be a network namespace of somebody else, who made it and will end it. Its
 // place is called as the configuration refers to it, so that it stays one place when what is
@@ -29,11 +32,16 @@ func (e *AbsentError) Error() string { return e.Why }
 // Visits are the namespaces of others that the records' sandboxes are in, as far as they are
 // on the host.
 func Visits(records World, host string) []string {
-	var names []string
-	for _, k := range records.Keys() {
-		if s, ok := records[k].(Sandbox); ok && s.Foreign && (s.Host == "" || s.Host == host) {
-			names = append(names, s.Netns)
+	var in []Sandbox
+	for _, o := range records {
+		if s, ok := o.(Sandbox); ok && s.Foreign && (s.Host == "" || s.Host == host) {
+			in = append(in, s)
 		}
+	}
+	slices.SortFunc(in, func(a, b Sandbox) int { return CompareKeys(a.Key(), b.Key()) })
+	var names []string
+	for _, s := range in {
+		names = append(names, s.Netns)
 	}
 	return names
 }
