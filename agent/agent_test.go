@@ -2,6 +2,7 @@ package agent_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -16,6 +17,7 @@ import (
 	"github.com/cnmctl/cnmctl/state"
 	"github.com/cnmctl/cnmctl/state/consul"
 	"github.com/cnmctl/cnmctl/state/consul/consultest"
+	"github.com/hashicorp/consul/api"
 )
 
 // machine is a kernel in memory, which one pass at a time may change.
@@ -74,6 +76,8 @@ type fixture struct {
 	log     strings.Builder
 	// deaf: the agent is not told of changes of the records.
 	deaf bool
+	// plain: the agent does not register the host.
+	plain bool
 	// dial is how services are checked.
 	dial agent.Dial
 }
@@ -104,6 +108,9 @@ func (f *fixture) start() (stop func()) {
 		Open: f.machine.open, Changed: f.changed, Follow: func(state.World) error { return nil },
 		Record: &vtep, Log: slog.New(slog.NewTextHandler(&f.log, nil)), Metrics: &f.metrics, Ready: func() {},
 		Dial: f.dial,
+	}
+	if f.plain {
+		a.Record = nil
 	}
 	if f.deaf {
 		a.Store = deaf{a.Store}
@@ -269,6 +276,59 @@ func TestAgentLeavesWhatAnApplyMade(t *testing.T) {
 	})
 	if text := f.log.String(); strings.Contains(text, "action=delete") || !f.has("shop-more") {
 		t.Errorf("took what an apply made for drift:\n%s", text)
+	}
+}
+
+// Records that come back piece by piece are not followed before they are all there, also when
+// the agent has not seen that they were away.
+func TestAgentWaitsForTheOtherHalf(t *testing.T) {
+	f := newFixture(t)
+	look, err := api.NewClient(&api.Config{Address: f.server.HTTP})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 100 { // indices that the next Consul has not for a while
+		if _, err := look.KV().Put(&api.KVPair{Key: fmt.Sprint("other/", i)}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.write(state.Create, box("db", "b"))
+	f.deaf, f.plain = true, true
+	stop := f.start()
+	f.until("db is made", func() bool { return f.has("shop-db") })
+
+	if err := f.server.Lose(); err != nil {
+		t.Fatal(err)
+	}
+	f.write(state.Create, box("web", "a"))
+	half, _, err := look.KV().Get("cnm/shop/revision", nil)
+	if err != nil || half == nil {
+		t.Fatal(half, err)
+	}
+	var r consul.Revision
+	if err := json.Unmarshal(half.Value, &r); err != nil {
+		t.Fatal(err)
+	}
+	r.Begun = &state.Change{After: half.ModifyIndex, Keys: []string{"sandbox/"}}
+	if half.Value, err = json.Marshal(r); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := look.KV().Put(half, nil); err != nil {
+		t.Fatal(err)
+	}
+	f.changed <- struct{}{}
+	f.until("the agent waits", func() bool {
+		text, ok := f.metrics.Health()
+		return !ok && strings.Contains(text, "failed")
+	})
+	if !f.has("shop-db") {
+		t.Error("half of the records was followed")
+	}
+	f.write(state.Create, box("db", "b"))
+	f.until("the records are followed", func() bool { _, ok := f.metrics.Health(); return ok })
+	stop()
+	if !f.has("shop-db") || strings.Contains(f.log.String(), "action=delete") {
+		t.Errorf("db was deleted:\n%s", f.log.String())
 	}
 }
 

@@ -47,8 +47,10 @@ func (r *restoration) whole(records Records, latest state.News, now time.Time) b
 	return now.Sub(r.since) >= restoringFor
 }
 
-// isRestored reports that the records may be followed.
+// isRestored reports that the records may be followed. A store whose indices have gone back
+// has lost its data, also where nobody has seen it empty.
 func (a *Agent) isRestored(ctx context.Context, r Records) (bool, error) {
+	a.restored.lost = a.restored.lost || r.Revision.Index < a.records.Revision.Index
 	if !a.restored.lost || !r.Alive {
 		return true, nil
 	}

@@ -54,6 +54,8 @@ type Store struct {
 	policy    string
 	namespace string
 	ttl       time.Duration
+	// takeover is how long one may look after claims that are put back.
+	takeover  time.Duration
 	keys      layout
 	client    *api.Client
 	transport *http.Transport
@@ -98,7 +100,7 @@ func Open(o Options) (*Store, error) {
 	}
 	return &Store{
 		stack: o.Stack, who: o.Who, node: nodeName(o.Path, o.Stack), policy: o.Path, namespace: cfg.Namespace,
-		ttl: cmp.Or(o.SessionTTL, usualTTL), keys: newLayout(o.Path, o.Stack), client: client, transport: transport,
+		ttl: cmp.Or(o.SessionTTL, usualTTL), keys: newLayout(o.Path, o.Stack), takeover: takeoverAfter, client: client, transport: transport,
 		link: &link{address: address}, batch: mostPerTransaction,
 	}, nil
 }

@@ -1,13 +1,11 @@
 package consul_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/netip"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/cnmctl/cnmctl/state"
 	"github.com/cnmctl/cnmctl/state/consul"
@@ -74,52 +72,5 @@ func TestReclaim(t *testing.T) {
 	check(t, err)
 	if n, _, err := shop.Reclaim(t.Context(), more); n != 1 || err != nil {
 		t.Errorf("claimed %d, %v", n, err)
-	}
-}
-
-// TestSettleTogether: many wait for one settlement, and when the one dies that looks after the
-// claims, another does.
-func TestSettleTogether(t *testing.T) {
-	t.Parallel()
-	if testing.Short() {
-		t.Skip("takes seconds")
-	}
-	server := consultest.Start(t, consultest.Options{})
-	dying, die := context.WithCancel(t.Context())
-	waits := make(chan struct{}, 1)
-	died := make(chan error, 1)
-	go func() {
-		died <- open(t, server.HTTP).Settle(dying, func(time.Duration) { waits <- struct{}{} })
-	}()
-	<-waits
-	store := open(t, server.HTTP)
-	client, err := api.NewClient(&api.Config{Address: server.HTTP})
-	check(t, err)
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
-		if pair, _, err := client.KV().Get("cnm/settled", nil); err == nil && pair != nil {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("nobody says that he waits")
-		}
-	}
-	die()
-	if err := <-died; !errors.Is(err, context.Canceled) {
-		t.Errorf("it ended with %v", err)
-	}
-	if settled, err := store.Settled(t.Context()); settled || err != nil {
-		t.Errorf("settled is %v, %v", settled, err)
-	}
-	var all sync.WaitGroup
-	for range 10 {
-		all.Go(func() {
-			if err := open(t, server.HTTP).Settle(t.Context(), func(time.Duration) {}); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	all.Wait()
-	if settled, err := store.Settled(t.Context()); !settled || err != nil {
-		t.Errorf("settled is %v, %v", settled, err)
 	}
 }

@@ -3,7 +3,6 @@ package consul
 import (
 	"context"
 	"encoding/json"
-	"strings"
 	"time"
 
 	"github.com/hashicorp/consul/api"
@@ -18,7 +17,9 @@ const (
 	settlingFor    = 8 * time.Second
 	settlingAtMost = time.Minute
 	quietFor       = 2 * time.Second
-	lookEvery      = 250 * time.Millisecond
+	lookEvery      = 500 * time.Millisecond
+	// takeoverAfter is when somebody else looks after the claims.
+	takeoverAfter = settlingAtMost + 10*time.Second
 )
 
 // settlement says that the store is settled, or that somebody waits until it is. A store that
@@ -38,16 +39,20 @@ type settling struct {
 	changed time.Time
 }
 
-// over takes note of what there is, and reports that it need not be waited for any longer.
-func (w *settling) over(now time.Time, index, claims uint64) bool {
+// sees takes note of which settlement it is.
+func (w *settling) sees(now time.Time, index uint64) {
 	if index != w.index {
-		*w = settling{index: index, since: now, claims: claims, changed: now}
+		*w = settling{index: index, since: now, changed: now}
 	}
+}
+
+// over takes note of the claims, and reports that they need not be waited for any longer.
+func (w *settling) over(now time.Time, claims uint64) bool {
 	if claims != w.claims {
 		w.claims, w.changed = claims, now
 	}
 	waited := now.Sub(w.since)
-	return index > 0 && (waited >= settlingAtMost || waited >= settlingFor && now.Sub(w.changed) >= quietFor)
+	return waited >= settlingAtMost || waited >= settlingFor && now.Sub(w.changed) >= quietFor
 }
 
 // Settled reports that hosts had the time to put back what they hold.
@@ -58,8 +63,7 @@ func (s *Store) Settled(ctx context.Context) (bool, error) {
 
 // Settle waits until the store is settled. Before it begins to, it tells for how long at least.
 // A thousand agents may wait at once: who came first looks after the claims, and the others ask
-// Consul to tell them of the end. They look themselves only now and then, in case that one is
-// dead.
+// Consul to tell them of the end, or do it in the place of one who is dead.
 func (s *Store) Settle(ctx context.Context, waiting func(time.Duration)) error {
 	if settled, err := s.Settled(ctx); err != nil || settled {
 		return err
@@ -72,24 +76,32 @@ func (s *Store) Settle(ctx context.Context, waiting func(time.Duration)) error {
 		if err != nil || index > 0 && !now.Waiting {
 			return err
 		}
-		claims, err := s.latestClaim(ctx)
+		w.sees(time.Now(), index)
+		switch known = 0; {
+		case index == 0 || !first && time.Since(w.since) > s.takeover:
+			first, err = s.putSettlement(ctx, true, index)
+		case first:
+			err = s.look(ctx, &w)
+		default:
+			known = index
+		}
 		if err != nil {
 			return err
 		}
-		if over := w.over(time.Now(), index, claims); index == 0 || over {
-			if first, err = s.putSettlement(ctx, !over, index); err != nil {
-				return err
-			}
-			known = 0
-			continue
-		}
-		if known = index; first {
-			known = 0
-			if err := pause(ctx, lookEvery); err != nil {
-				return err
-			}
-		}
 	}
+}
+
+// look looks after the claims once, and says so when that is over.
+func (s *Store) look(ctx context.Context, w *settling) error {
+	claims, err := s.latestClaim(ctx)
+	if err != nil {
+		return err
+	}
+	if w.over(time.Now(), claims) {
+		_, err := s.putSettlement(ctx, false, w.index)
+		return err
+	}
+	return pause(ctx, lookEvery)
 }
 
 // pause waits, or until ctx ends.
@@ -103,12 +115,12 @@ func pause(ctx context.Context, d time.Duration) error {
 }
 
 // settlement is what is said now; if an index is known, as soon as something else is, or
-// when it is time to look oneself.
+// after some time.
 func (s *Store) settlement(ctx context.Context, known uint64) (now settlement, index uint64, err error) {
 	var pair *api.KVPair
 	opts := &api.QueryOptions{RequireConsistent: true}
 	if known > 0 {
-		opts = &api.QueryOptions{WaitIndex: known, WaitTime: settlingFor}
+		opts = &api.QueryOptions{WaitIndex: known, WaitTime: min(blockFor, s.takeover)}
 	}
 	err = s.try(ctx, "reading "+s.keys.settled, func(ctx context.Context) (err error) {
 		pair, _, err = s.client.KV().Get(s.keys.settled, opts.WithContext(ctx))
@@ -139,40 +151,20 @@ func (s *Store) putSettlement(ctx context.Context, waiting bool, index uint64) (
 	return written, err
 }
 
-// latestClaim is the index of the latest claim of all stacks, 0 for none. Consul sends no more
-// than the names of stacks and networks for that.
+// latestClaim is the index of the latest claim of the stack, or on a VNI; 0 for none. Consul
+// sends no more than the names of networks for that.
 func (s *Store) latestClaim(ctx context.Context) (latest uint64, err error) {
-	stacks, _, err := s.folders(ctx, s.policy+"/")
-	if err != nil {
-		return 0, err
-	}
-	places := []string{s.keys.vnis}
-	for _, stack := range stacks {
-		if strings.HasSuffix(stack, "/") {
-			places = append(places, stack+claimDir)
-		}
-	}
-	for _, place := range places {
-		claims, index, err := s.folders(ctx, place)
+	for _, place := range []string{s.keys.vnis, s.keys.root + claimDir} {
+		err = s.try(ctx, "looking for claims", func(ctx context.Context) error {
+			keys, meta, err := s.client.KV().Keys(place, "/", consistent(ctx))
+			if err == nil && len(keys) > 0 { // else it is the index of something else
+				latest = max(latest, meta.LastIndex)
+			}
+			return err
+		})
 		if err != nil {
 			return 0, err
 		}
-		if len(claims) > 0 { // else it is the index of something else
-			latest = max(latest, index)
-		}
 	}
 	return latest, nil
-}
-
-// folders lists what there is directly below a prefix, with the index of the latest change
-// of anything below it.
-func (s *Store) folders(ctx context.Context, prefix string) (names []string, index uint64, err error) {
-	err = s.try(ctx, "looking for claims", func(ctx context.Context) error {
-		keys, meta, err := s.client.KV().Keys(prefix, "/", consistent(ctx))
-		if err == nil {
-			names, index = keys, meta.LastIndex
-		}
-		return err
-	})
-	return names, index, err
 }
