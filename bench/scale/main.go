@@ -31,14 +31,15 @@ func main() {
 	flag.IntVar(&s.endpoints, "endpoints", 100000, "endpoints in all")
 	ramp := flag.Duration("ramp", 2*time.Minute, "time in which the agents start")
 	idle := flag.Duration("idle", 30*time.Second, "time to watch them do nothing")
+	loss := flag.Bool("lose", false, "have Consul lose its data at the end; two processors are enough for 100 hosts")
 	flag.Parse()
-	if err := run(s, *ramp, *idle); err != nil {
+	if err := run(s, *ramp, *idle, *loss); err != nil {
 		fmt.Fprintln(os.Stderr, "bench/scale:", err)
 		os.Exit(1)
 	}
 }
 
-func run(s size, ramp, idle time.Duration) error {
+func run(s size, ramp, idle time.Duration, loss bool) error {
 	if s.hosts < s.span || s.networks < 1 || s.span < 1 || s.endpoints < s.networks*s.span {
 		return fmt.Errorf("%d endpoints cannot be on %d networks over %d of %d hosts each", s.endpoints, s.networks, s.span, s.hosts)
 	}
@@ -96,8 +97,10 @@ func run(s size, ramp, idle time.Duration) error {
 	took := time.Since(begun)
 	time.Sleep(time.Second) // those whom it does not concern hear of it too
 	f.say(fmt.Sprintf("one endpoint, which concerns %d hosts", s.span), took)
-	if err := lose(ctx, server, store, f, s); err != nil {
-		return err
+	if loss {
+		if err := lose(ctx, server, store, f, s); err != nil {
+			return err
+		}
 	}
 	cancel()
 	f.wait()
