@@ -116,6 +116,9 @@ func checkApproval(s *session) error {
 // execute carries the plan out and says how it went.
 func (f *flow) execute(ctx context.Context) error {
 	plan := f.plan
+	if err := f.hearBefore(ctx); err != nil {
+		return err
+	}
 	if err := f.carryOut(ctx); err != nil {
 		return err
 	}

@@ -53,6 +53,8 @@ type flow struct {
 	// began is the world before the run, and settingsWanted all that its plans wanted: a run
 	// has several plans when plugins have to answer first.
 	began, settingsWanted state.World
+	// heard is what hosts said before a run that is to wait for them.
+	heard []state.Status
 	// renamed are the blocks that a move gives another address.
 	renamed []state.Address
 	// whole: the plan is for all of the configuration.

@@ -37,6 +37,15 @@ type wait struct {
 	told  map[string]string
 }
 
+// hearBefore notes who says something before the run, if it will be waited for. A host that has
+// nothing left of the stack says nothing more, maybe before the wait begins.
+func (f *flow) hearBefore(ctx context.Context) (err error) {
+	if cluster, shared := f.store.(state.Cluster); f.s.Bool("wait") && shared {
+		f.heard, _, err = cluster.Statuses(ctx, 0)
+	}
+	return err
+}
+
 // awaitHosts waits until the other hosts have converged to what was applied.
 func (f *flow) awaitHosts(ctx context.Context) error {
 	cluster, shared := f.store.(state.Cluster)
@@ -44,7 +53,8 @@ func (f *flow) awaitHosts(ctx context.Context) error {
 		return nil
 	}
 	return f.await(ctx, cluster, func(goal *agent.Goal, said []state.Status) []string {
-		return slices.DeleteFunc(goal.Hosts(said), func(host string) bool { return host == f.host })
+		hosts := goal.Hosts(slices.Concat(said, f.heard))
+		return slices.DeleteFunc(hosts, func(host string) bool { return host == f.host })
 	})
 }
 

@@ -31,7 +31,7 @@ func TestSecondInterrupt(t *testing.T) {
 				return // too little is done by then to meet a second interrupt on the way back
 			}
 			status, out := interruptTwice.run(t, true, n, s.run)
-			if status.ExitStatus() != 130 || !strings.Contains(out, "Second interrupt") || !strings.Contains(out, "left to be undone") {
+			if status.ExitStatus() != 130 || !strings.Contains(out, "Second interrupt") || !strings.Contains(out, "left to be done") {
 				t.Errorf("exit code %d\n%s", status.ExitStatus(), out)
 			}
 			must(t, 2, s.plan...)
