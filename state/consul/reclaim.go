@@ -32,9 +32,11 @@ func (s *Store) reclaim(ctx context.Context, claims []state.Claim) (claimed int,
 		if ops, others, err = s.unclaimed(ctx, claims); err != nil || len(ops) == 1 {
 			return 0, others, err
 		}
-		_, err = s.commit(ctx, ops)
+		if _, err = s.commit(ctx, ops); err == nil {
+			return len(ops) - 1, others, nil
+		}
 		if !errors.Is(err, errConflict) || try == mostTries {
-			return len(ops) - 1, others, err
+			return 0, others, err
 		}
 		if err := pause(ctx, rand.N(time.Duration(try)*10*time.Millisecond)); err != nil {
 			return 0, others, err
