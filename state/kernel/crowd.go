@@ -54,23 +54,21 @@ func (k *Kernel) Raise(ctx context.Context) error {
 }
 
 // raiseLate brings up the ports that wait, and has the kernel act on the carriers of what is
-// behind them, in the background.
+// behind them.
 func (k *Kernel) raiseLate(ctx context.Context) error {
 	late := k.late
 	k.late = nil
-	var behind []peer
-	defer func() { k.settlePeers(behind) }()
+	var behind []state.End
 	for _, c := range late {
 		c.run.ctx = ctx
 		if err := c.raise(); err != nil {
-			return fmt.Errorf("bringing up the new ports: %w", err)
+			return errors.Join(fmt.Errorf("bringing up the new ports: %w", err), k.settlePeers(behind))
 		}
-		peers, err := c.peers()
-		if behind = append(behind, peers...); err != nil {
-			return fmt.Errorf("bringing up the new ports: %w", err)
+		for _, m := range c.ports.well(state.Host) {
+			behind = append(behind, m.link.Peer)
 		}
 	}
-	return nil
+	return k.settlePeers(behind)
 }
 
 func (c crowded) raise() error {
@@ -89,60 +87,36 @@ func (c crowded) raise() error {
 	return c.run.settleCarriers(c.ports)
 }
 
+// settlePeers has the kernel act on the carriers of the ends behind ports. Those in namespaces
+// whose sockets are open get them while other work goes on; not those in the host, whose socket
+// others use, nor any that a socket has to be opened for, and maybe another one closed.
+func (k *Kernel) settlePeers(behind []state.End) error {
+	later := make([]peer, 0, len(behind))
+	for _, e := range behind {
+		if open := k.places[e.Place]; open != nil && e.Place != state.Host {
+			later = append(later, peer{e, open.conn})
+		}
+	}
+	if len(later) == len(behind) {
+		k.settleLater(later)
+		return nil
+	}
+	for _, e := range behind {
+		open, err := k.at(e.Place)
+		if err == nil {
+			err = peer{e, open.conn}.settle()
+		}
+		if err != nil && !isAny(err, unix.ENOENT) {
+			return err
+		}
+	}
+	return nil
+}
+
 // peer is the end behind a port, and the socket of the namespace that it is in.
 type peer struct {
 	end  state.End
 	conn *conn
-}
-
-// peers lists the ends behind the ports. Those in the host, whose socket others use, get their
-// carrier at once.
-func (c *crowded) peers() (behind []peer, err error) {
-	for _, m := range c.ports.well(state.Host) {
-		open, err := c.run.at(m.link.Peer.Place)
-		if isAny(err, unix.ENOENT) {
-			continue
-		}
-		if err != nil {
-			return behind, err
-		}
-		p := peer{m.link.Peer, open.conn}
-		if p.end.Place != state.Host {
-			behind = append(behind, p)
-		} else if err := p.settle(); err != nil {
-			return behind, err
-		}
-	}
-	return behind, nil
-}
-
-// settlePeers has the kernel act on the carriers of the ends behind ports, while other work
-// goes on.
-func (k *Kernel) settlePeers(behind []peer) {
-	if len(behind) == 0 {
-		return
-	}
-	done := make(chan error, 1)
-	k.carriers = done
-	go func() {
-		for _, p := range behind {
-			if err := p.settle(); err != nil {
-				done <- err
-				return
-			}
-		}
-		done <- nil
-	}()
-}
-
-// awaitCarriers waits for what settlePeers has begun.
-func (k *Kernel) awaitCarriers() error {
-	if k.carriers == nil {
-		return nil
-	}
-	err := <-k.carriers
-	k.carriers = nil
-	return err
 }
 
 // settle has the kernel act on the carrier of the end behind a port.
@@ -151,4 +125,45 @@ func (p peer) settle() error {
 		return fmt.Errorf("waiting for the carrier of %s in %s: %w", p.end.Name, p.end.Place, err)
 	}
 	return nil
+}
+
+// carriers are those that peers get in the background.
+type carriers struct {
+	done chan struct{}
+	err  error
+}
+
+func (k *Kernel) settleLater(peers []peer) {
+	if len(peers) == 0 {
+		return
+	}
+	c := &carriers{done: make(chan struct{})}
+	k.carriers = c
+	go func() {
+		defer close(c.done)
+		for _, p := range peers {
+			if c.err = p.settle(); c.err != nil {
+				return
+			}
+		}
+	}()
+}
+
+// awaitCarriers waits for what settleLater has begun.
+func (k *Kernel) awaitCarriers() error {
+	if k.carriers == nil {
+		return nil
+	}
+	err := k.carriers.wait()
+	k.carriers = nil
+	return err
+}
+
+// wait is for whoever closes a socket: it may be in use.
+func (c *carriers) wait() error {
+	if c == nil {
+		return nil
+	}
+	<-c.done
+	return c.err
 }

@@ -51,6 +51,26 @@ func TestCrowdWaits(t *testing.T) {
 	}
 }
 
+// With room for few sockets, one is closed for each that is opened.
+func TestCrowdWithFewSockets(t *testing.T) {
+	b := newBench(t)
+	b.k.maxOpen = crowd / 4
+	first, ports := crowdOf(crowd)
+	b.apply(create(first...)...)
+	b.apply(create(ports...)...)
+	b.live()
+	if err := b.k.Raise(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	for i := range crowd {
+		if out := b.Sh(fmt.Sprintf("ip -n box%d link show eth0", i)); !strings.Contains(out, "LOWER_UP") {
+			t.Errorf("the end behind port %d has no carrier: %s", i, out)
+		}
+	}
+	b.apply(remove(ports...)...)
+	b.apply(remove(first...)...)
+}
+
 // A rollback may delete ports that wait.
 func TestCrowdIsGone(t *testing.T) {
 	b := newBench(t)

@@ -38,9 +38,8 @@ type Kernel struct {
 	// doomed are links that an earlier run was about to delete, by place.
 	doomed map[state.Place][]string
 	late   []crowded // ports that wait
-	// carriers answers when all that is behind ports which have waited has its carrier. nil:
-	// nothing is behind any.
-	carriers chan error
+	// carriers are those that ends behind ports which have waited are getting, nil for none.
+	carriers *carriers
 	// strangers are tunnels of others that a snapshot comes across.
 	strangers strangers
 	defaults  map[string]string // sysctls of a new namespace, by path
@@ -113,6 +112,7 @@ func (k *Kernel) Close() error {
 // that was deleted.
 func (k *Kernel) forget(p state.Place) {
 	if open := k.places[p]; open != nil {
+		_ = k.carriers.wait() // awaitCarriers tells the error
 		open.conn.close()
 		delete(k.places, p)
 	}
@@ -130,7 +130,7 @@ func (k *Kernel) letGo(r *reading) {
 }
 
 // keepOnly remembers the sockets of the namespaces that were read, and closes all others.
-func (k *Kernel) keepOnly(spaces []*reading) error {
+func (k *Kernel) keepOnly(spaces []*reading) {
 	old := k.places
 	k.places = map[state.Place]*place{state.Host: old[state.Host]}
 	for _, r := range spaces {
@@ -146,12 +146,9 @@ func (k *Kernel) keepOnly(spaces []*reading) error {
 		if now := k.places[p]; now != nil && now.conn == known.conn {
 			continue
 		}
-		if err := k.awaitCarriers(); err != nil { // its socket may be in use for that
-			return err
-		}
+		_ = k.carriers.wait() // awaitCarriers tells the error
 		known.conn.close()
 	}
-	return nil
 }
 
 // maxOpenPlaces leaves half of the process's file descriptors to others.

@@ -155,9 +155,7 @@ func (k *Kernel) gather(ctx context.Context, live *Live, host *reading, spaces [
 	if err != nil {
 		return err
 	}
-	if err := k.keepOnly(spaces); err != nil {
-		return err
-	}
+	k.keepOnly(spaces)
 	for _, r := range append(spaces, host) {
 		index := make(map[string]int32, len(r.on.links))
 		space := r.conn.cookie()
