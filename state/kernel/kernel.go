@@ -151,13 +151,14 @@ func (k *Kernel) keepOnly(spaces []*reading) {
 	}
 }
 
-// maxOpenPlaces leaves half of the process's file descriptors to others.
+// maxOpenPlaces leaves half of the process's file descriptors to others: while a snapshot is
+// read, as many sockets again may be open as were before.
 func maxOpenPlaces() int {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		return 256
 	}
-	return int(min(limit.Cur/2, 1<<16))
+	return int(min(limit.Cur/4, 1<<16))
 }
 
 // errNotNetns reports a file that no namespace is mounted on.
