@@ -3,7 +3,6 @@ package agent
 import (
 	"cmp"
 	"context"
-	"errors"
 	"log/slog"
 	"slices"
 	"sync"
@@ -190,7 +189,7 @@ func (a *Agent) pass(ctx context.Context, cause string) error {
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case errors.Is(err, errRestoring):
+	case restoring(err):
 		log.Info("waiting", "why", err)
 	case err != nil:
 		log.Error("converging", "error", err)

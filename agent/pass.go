@@ -50,8 +50,8 @@ func (h Host) read(ctx context.Context, c state.Cluster, f state.Follower) (r Re
 	if err != nil {
 		return r, err
 	}
-	r = Records{World: share.World, Revision: share.Revision, Alive: share.Alive}
-	if !r.Alive {
+	r = Records{World: share.World, Revision: share.Revision, Alive: share.Alive, Partial: share.Partial}
+	if !r.Alive || r.Partial {
 		_, r.Reported, err = c.Said(ctx, h.Name)
 	}
 	return r, err

@@ -39,15 +39,19 @@ func TestLookRefusesALostStore(t *testing.T) {
 		records agent.Records
 		live    state.Object
 		lost    bool
+		refused string
 	}{
-		"emptied":               {agent.Records{}, ns, true},
-		"emptied but for hosts": {agent.Records{World: hosts}, ns, true},
-		"destroyed":             {agent.Records{World: hosts, Reported: true}, ns, false},
-		"nothing here":          {agent.Records{}, others, false},
+		"emptied":                   {agent.Records{}, ns, true, "holds nothing"},
+		"emptied but for hosts":     {agent.Records{World: hosts}, ns, true, "holds nothing"},
+		"destroyed":                 {agent.Records{World: hosts, Reported: true}, ns, false, ""},
+		"nothing here":              {agent.Records{}, others, false, ""},
+		"coming back":               {agent.Records{World: hosts, Alive: true, Partial: true}, ns, false, "are being written"},
+		"coming back, nothing here": {agent.Records{World: hosts, Alive: true, Partial: true}, others, false, ""},
+		"changing":                  {agent.Records{World: hosts, Alive: true, Partial: true, Reported: true}, ns, false, ""},
 	} {
 		_, err := host.Look(context.Background(), c.records, newMachine(c.live), nil)
 		var lost *agent.LostError
-		if errors.As(err, &lost) != c.lost || !c.lost && err != nil {
+		if errors.As(err, &lost) != c.lost || (err == nil) != (c.refused == "") || err != nil && !strings.Contains(err.Error(), c.refused) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -53,10 +53,10 @@ func (a *Agent) report(failure error, urgent bool) {
 		r.failure = failure.Error()
 	}
 	stale := time.Since(a.said) > DefaultResync/2
-	if errors.As(failure, &lost) || a.records.World == nil || r.same(a.last) && !stale {
+	if errors.As(failure, &lost) || restoring(failure) || a.records.World == nil || r.same(a.last) && !stale {
 		return
 	}
-	if failure != nil && !a.records.Alive && !a.records.Reported {
+	if failure != nil && (!a.records.Alive || a.records.Partial) && !a.records.Reported {
 		return // by this the host would have known the store
 	}
 	r.urgent = urgent && !r.same(a.last)

@@ -15,6 +15,13 @@ const restoringFor = 2 * time.Second
 
 var errRestoring = errors.New("the store had lost the stack's records, and is getting them back; waiting until they are all there")
 
+// errPartial is said by who has not seen the records go.
+var errPartial = errors.New("the records are being written, and this host, which has a share of the stack, has not converged to any in this store. Nothing was changed. " +
+	"The store may have lost its data, and is getting it back: wait until the apply is done that writes it. If that died, apply the configuration again")
+
+// restoring reports that records were not followed because they are not all there.
+func restoring(err error) bool { return errors.Is(err, errRestoring) || errors.Is(err, errPartial) }
+
 // restoration is how a store that had lost its records gets them back.
 type restoration struct {
 	lost  bool
@@ -25,7 +32,7 @@ type restoration struct {
 // note hears how looking at the host went.
 func (r *restoration) note(err error) {
 	var lost *LostError
-	if r.lost = errors.As(err, &lost); r.lost {
+	if r.lost = errors.As(err, &lost) || errors.Is(err, errPartial); r.lost {
 		r.now = state.Revision{}
 	}
 }

@@ -25,8 +25,11 @@ type Records struct {
 	Alive bool
 	// Revision is theirs; zero for a store that is the host's own.
 	Revision state.Revision
-	// Reported: the host has converged to records of the stack in this store before.
+	// Reported: the host has converged to records of the stack in this store before. It is
+	// known of records that are not all there.
 	Reported bool
+	// Partial: these are some of the records; others are being written.
+	Partial bool
 }
 
 // global says of a driver whether its networks span hosts, or some may.
@@ -73,13 +76,18 @@ func (e *LostError) Error() string {
 }
 
 // checkLost tells a stack that was destroyed from one whose records were lost: where it was
-// destroyed, the host's own report is still there.
+// destroyed, the host's own report is still there. Of records that are coming back some are
+// not there yet, which does not mean that they shall go.
 func (h Host) checkLost(r Records, live state.World) error {
-	if r.Reported || r.Alive {
+	if r.Reported || r.Alive && !r.Partial {
 		return nil
 	}
 	for _, o := range live {
-		if o.Owner().Stack == h.Stack {
+		switch {
+		case o.Owner().Stack != h.Stack:
+		case r.Alive:
+			return errPartial
+		default:
 			return &LostError{Stack: h.Stack, Held: holds(live)}
 		}
 	}

@@ -84,4 +84,6 @@ type Share struct {
 	Revision
 	// Alive: the stack has networks, sandboxes or endpoints, wherever they are.
 	Alive bool
+	// Partial: all was read anew, and may be some of a change that is not all there.
+	Partial bool
 }

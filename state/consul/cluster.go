@@ -56,7 +56,18 @@ func (s *Store) Await(ctx context.Context, known state.Revision) (state.News, er
 	}
 }
 
+// latestEdition is the revision with the index of its key.
+func (s *Store) latestEdition(ctx context.Context) (edition, error) {
+	e, _, err := s.readEdition(ctx, consistent(ctx))
+	return e, err
+}
+
 func (s *Store) readRevision(ctx context.Context, opts *api.QueryOptions) (now state.News, seen uint64, err error) {
+	e, seen, err := s.readEdition(ctx, opts)
+	return e.news(), seen, err
+}
+
+func (s *Store) readEdition(ctx context.Context, opts *api.QueryOptions) (now edition, seen uint64, err error) {
 	var pair *api.KVPair
 	err = s.try(ctx, "reading the revision of stack "+s.stack, func(ctx context.Context) error {
 		var meta *api.QueryMeta
@@ -68,10 +79,10 @@ func (s *Store) readRevision(ctx context.Context, opts *api.QueryOptions) (now s
 		return err
 	})
 	if err != nil || pair == nil {
-		return state.News{}, seen, err
+		return edition{}, seen, err
 	}
-	e, err := s.edition(entry{string(pair.Value), pair.ModifyIndex})
-	return e.news(), seen, err
+	now, err = s.edition(entry{string(pair.Value), pair.ModifyIndex})
+	return now, seen, err
 }
 
 // Hosts are the records of hosts.

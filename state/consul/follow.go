@@ -22,6 +22,8 @@ type follower struct {
 	// doubted: somebody told of an older revision. It was a server that is behind, or the
 	// store has lost data.
 	doubted bool
+	// anew: all was read since nothing was known, and maybe in the middle of a change.
+	anew bool
 	// read is the scope that was read, nil before all.
 	read  map[string]bool
 	stale map[string]bool
@@ -83,6 +85,7 @@ func (f *follower) begin(ctx context.Context) error {
 	}
 	if f.read == nil {
 		f.base, f.read, f.stale, f.found = news.Revision, map[string]bool{}, map[string]bool{}, map[string]kept{}
+		f.anew = true
 	}
 	return nil
 }
@@ -111,7 +114,18 @@ func (f *follower) Read(ctx context.Context) (state.Share, error) {
 		}
 	}
 	f.narrow()
-	return f.share(ctx)
+	share, err := f.share(ctx)
+	if err == nil && f.anew {
+		share.Partial, err = f.partial(ctx)
+		f.anew = err != nil || share.Partial
+	}
+	return share, err
+}
+
+// partial reports that what was read may be some of a change that was not all there.
+func (f *follower) partial(ctx context.Context) (bool, error) {
+	now, err := f.store.Latest(ctx)
+	return now.Begun || now.Revision != f.base, err
 }
 
 // missing is what has to be read now. What it says may tell of more.

@@ -281,7 +281,14 @@ func TestFollowHearsOfAChangeCutInHalf(t *testing.T) {
 	if now, err := writer.Latest(t.Context()); err != nil || now.Revision != begun.Revision {
 		t.Errorf("half a change is revision %+v, %v", now, err)
 	}
+	started := writer.Follow("b", isOverlay) // none of what was written concerns it
+	if share, err := started.Read(t.Context()); err != nil || !share.Alive || !share.Partial {
+		t.Errorf("who starts in the middle reads %+v, %v", share, err)
+	}
 	mustApply(t, writer, creates(network("else")))
+	if share, err := started.Read(t.Context()); err != nil || share.Partial {
+		t.Errorf("after the end it reads %+v, %v", share, err)
+	}
 	news, err := writer.Await(t.Context(), begun.Revision)
 	if err != nil || !f.Hear(news) {
 		t.Fatalf("nothing was heard of half a change: %+v, %v", news, err)

@@ -13,8 +13,9 @@ import (
 //
 // A host tells again and again until it is heard, and by then Consul may have lost its data. A
 // report there would say that the host has known this store, and that the stack of which there
-// is nothing was destroyed. So it is written only beside the revision that it speaks of, or a
-// later one; of a stack that is gone, only in the place of an earlier report.
+// is nothing was destroyed. So it is written only beside the revision that it speaks of, or one
+// that is known to have come of that: its index alone may be that of another time. Otherwise, and
+// of a stack that is gone, it is written only in the place of an earlier report.
 func (s *Store) Report(ctx context.Context, status state.Status) error {
 	value, err := json.Marshal(status)
 	if err != nil {
@@ -23,22 +24,24 @@ func (s *Store) Report(ctx context.Context, status state.Status) error {
 	place := s.keys.status(status.Host)
 	write := s.op(api.KVSet, place)
 	write.KV.Value = value
-	for now, try := status.Index, 0; try < mostTries; try++ {
-		if now > 0 {
+	for index, try := status.Index, 0; try < mostTries; try++ {
+		if index > 0 {
 			check := s.op(api.KVCheckIndex, s.keys.revision())
-			check.KV.Index = now
+			check.KV.Index = index
 			if err = s.report(ctx, status.Host, api.TxnOps{check, write}); !errors.Is(err, errConflict) {
 				return err
 			}
 		}
-		if now, err = s.indexOf(ctx, s.keys.revision()); err != nil {
+		now, err := s.latestEdition(ctx)
+		if err != nil {
 			return err
 		}
-		if now > 0 && now >= status.Index {
+		_, come := now.news().Since(status.Revision)
+		if index = now.index; index > 0 && (come || status.Index == 0) {
 			continue
 		}
 		before, err := s.indexOf(ctx, place)
-		if err != nil || status.Index > 0 || before == 0 {
+		if err != nil || status.Index > now.index || before == 0 {
 			return err
 		}
 		return s.report(ctx, status.Host, api.TxnOps{s.set(place, value, before)})

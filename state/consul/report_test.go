@@ -45,10 +45,24 @@ func TestReportAfterLoss(t *testing.T) {
 	}
 	check(t, store.Report(t.Context(), report))
 	said(false)
+	other := report
+	other.Index = 1 // the next Consul has got as far as the last one was
+	check(t, store.Report(t.Context(), other))
+	said(false)
 	report.Revision, err = store.Revision(t.Context())
 	check(t, err)
 	check(t, store.Report(t.Context(), report))
 	said(true)
+
+	for range 60 { // more than a revision tells of
+		change(t, store, state.Create, network("back"))
+		change(t, store, state.Delete, network("back"))
+	}
+	report.Error = "late"
+	check(t, store.Report(t.Context(), report))
+	if s, _, err := store.Said(t.Context(), "a"); err != nil || s.Error != "late" {
+		t.Errorf("the host says %+v, %v", s, err)
+	}
 
 	// Of a stack that is gone, who was there may say why he could not follow.
 	change(t, store, state.Delete, network("front"))
