@@ -29,7 +29,6 @@ func functionDocs() map[string]string {
 		"try":          "The value of the first expression that can be evaluated without an error.",
 		"urlencode":    "The text as it can stand in a URL.",
 		"uuidv5":       "The UUID made of a namespace and a name, always the same.",
-		"yamldecode":   "The value that a YAML text stands for.",
 		"yamlencode":   "The value as YAML.",
 	}
 }
