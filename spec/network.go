@@ -124,7 +124,7 @@ func (rd *reading) subnet(p *partValues, n state.Network) (state.Subnet, bool) {
 		a := s.Reserved[name]
 		switch first, taken := owner[a]; {
 		case !s.CIDR.Contains(a):
-			rd.reject(arg["reserved"], "Reserved address not in subnet", "The reserved address %s (%s) is not in %s.", a, name, s.CIDR)
+			rd.reject(arg["reserved"], "Reserved address not in subnet", "The reserved address %s (%s) is not in %s, so nobody would be given it. Choose an address in it, or delete the reservation.", a, name, s.CIDR)
 		case a == s.Gateway:
 			rd.reject(arg["reserved"], "Reserved address is the gateway", "%s is reserved for %q, but it is the subnet's gateway, which nobody else gets anyway. Delete one of them.", a, name)
 		case taken:

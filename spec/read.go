@@ -140,11 +140,7 @@ func (rd *reading) argument(a *argument) cty.Value {
 	}
 	if a.schema.Check != nil {
 		if err := a.schema.Check(v); err != nil {
-			why := sentence(err)
-			if slices.Contains(rd.sensitive, a.schema.Name) {
-				why = "The value, which is sensitive and not shown, is not what is needed: " + lowerFirst(a.schema.Doc)
-			}
-			rd.reject(a, "Invalid "+a.schema.Name, "%s", why)
+			rd.invalid(a, err)
 			return cty.NilVal
 		}
 	}
@@ -153,6 +149,17 @@ func (rd *reading) argument(a *argument) cty.Value {
 		return cty.NilVal
 	}
 	return v
+}
+
+// invalid says what is wrong with an argument's value, of each element by itself.
+func (rd *reading) invalid(a *argument, err error) {
+	if slices.Contains(rd.sensitive, a.schema.Name) {
+		rd.reject(a, "Invalid "+a.schema.Name, "The value, which is sensitive and not shown, is not what is needed: %s", lowerFirst(a.schema.Doc))
+		return
+	}
+	for _, err := range each(err) {
+		rd.reject(a, "Invalid "+a.schema.Name, "%s", sentence(err))
+	}
 }
 
 // holdsNull reports a null in a list, set or map.

@@ -19,26 +19,39 @@ import (
 // The checks of one value each. They are used in schemas, so what they say is the detail
 // of a diagnostic: what is wrong, and what is allowed.
 
-// onStrings applies a check to a string, or to each element of a list or map of them.
+// onStrings applies a check to a string, or to each element of a list or map of them; what is
+// said of elements is joined.
 func onStrings(check func(string) error) func(cty.Value) error {
 	return func(v cty.Value) error {
 		if v.Type() == cty.String {
 			return check(v.AsString())
 		}
+		var wrong []error
 		for it := v.ElementIterator(); it.Next(); {
 			k, e := it.Element()
 			if e.IsNull() {
-				return errors.New("an element is null; leave it out instead")
+				wrong = append(wrong, errors.New("an element is null; leave it out instead"))
+				continue
 			}
-			if err := check(e.AsString()); err != nil {
-				if v.Type().IsMapType() {
-					return fmt.Errorf("element %q: %w", k.AsString(), err)
-				}
-				return err
+			err := check(e.AsString())
+			if err != nil && v.Type().IsMapType() {
+				err = fmt.Errorf("element %q: %w", k.AsString(), err)
+			}
+			if err != nil {
+				wrong = append(wrong, err)
 			}
 		}
-		return nil
+		return errors.Join(wrong...)
 	}
+}
+
+// each takes joined errors apart.
+func each(err error) []error {
+	var joined interface{ Unwrap() []error }
+	if errors.As(err, &joined) {
+		return joined.Unwrap()
+	}
+	return []error{err}
 }
 
 // between allows whole numbers from lo to hi.
