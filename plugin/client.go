@@ -45,7 +45,15 @@ type Client struct {
 	implements []string
 	// absent: it was waited for in vain. It is asked again, but not waited for again.
 	absent bool
+	// unanswered is how many calls in a row were sent in vain, the last one at hung.
+	unanswered int
+	hung       time.Time
 }
+
+// mostUnanswered is how many calls in a row may go unanswered. One may have been at a bad
+// moment; a plugin that hangs shall not cost its time-out for each thing that is to be
+// taken back.
+const mostUnanswered = 2
 
 // Error is why a call did not succeed.
 type Error struct {
@@ -66,6 +74,12 @@ func (e *Error) Error() string {
 }
 
 func (e *Error) Unwrap() error { return e.Err }
+
+// Unsent reports that the plugin was never asked.
+func Unsent(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && !e.Sent && e.Status == 0
+}
 
 // Refused reports that the plugin says it did not do what it was asked for.
 func Refused(err error) bool {
@@ -161,6 +175,10 @@ func (c *Client) call(ctx context.Context, name string, idempotent bool, in, out
 			return &Error{Plugin: c.Name, Call: name, Err: err}
 		}
 	}
+	if c.hangs() {
+		return &Error{Plugin: c.Name, Call: name, Err: fmt.Errorf(
+			"it has not answered the last %d calls, and is not asked again before %s have passed", c.unanswered, c.Timeout)}
+	}
 	limited, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
 	giveUp := time.Now().Add(min(longestRetry, c.Timeout))
@@ -170,12 +188,18 @@ func (c *Client) call(ctx context.Context, name string, idempotent bool, in, out
 	for pause := firstPause; ; pause *= 2 {
 		err := c.once(limited, name, body, out)
 		c.absent = c.absent && err != nil && err.Status == 0
+		if err == nil {
+			c.unanswered = 0
+		}
 		if err == nil || ctx.Err() != nil {
 			return errors.Join(wrapped(err), ctx.Err())
 		}
 		if err.Status != 0 || err.Sent && !idempotent || limited.Err() != nil || time.Now().Add(pause).After(giveUp) {
 			if errors.Is(err.Err, context.DeadlineExceeded) {
 				err.Err = fmt.Errorf("no answer within %s", c.Timeout)
+				c.unanswered, c.hung = c.unanswered+1, time.Now()
+			} else {
+				c.unanswered = 0
 			}
 			c.absent = err.Status == 0 && !err.Sent
 			return err
@@ -185,6 +209,12 @@ func (c *Client) call(ctx context.Context, name string, idempotent bool, in, out
 		case <-time.After(pause):
 		}
 	}
+}
+
+// hangs reports that the plugin has just let calls go unanswered. After as long as a call
+// may take it is asked again: an agent lives longer than a run.
+func (c *Client) hangs() bool {
+	return c.unanswered >= mostUnanswered && time.Since(c.hung) < c.Timeout
 }
 
 func wrapped(err *Error) error {

@@ -19,6 +19,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -427,5 +428,50 @@ func TestAbsent(t *testing.T) {
 	}
 	if ctx.Err() != nil {
 		t.Error("it is not asked again")
+	}
+}
+
+// TestHangs: of a plugin that lets calls go unanswered nothing more is asked for a while.
+func TestHangs(t *testing.T) {
+	f := finder(t)
+	var asked atomic.Int32
+	var answers atomic.Bool
+	go func() {
+		_ = http.Serve(listen(t, f.Sockets+"/hung.sock"), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			if r.URL.Path != "/Plugin.Activate" && !answers.Load() {
+				asked.Add(1)
+				<-r.Context().Done()
+				return
+			}
+			fmt.Fprint(w, `{"Implements": ["NetworkDriver"]}`)
+		}))
+	}()
+	client := open(t, f, "hung", time.Minute)
+	if err := client.Activate(t.Context(), plugin.NetworkDriver); err != nil {
+		t.Fatal(err)
+	}
+	client.Timeout = time.Second
+	for range 2 {
+		if err := client.DeleteNetwork(t.Context(), "n"); err == nil || !strings.Contains(err.Error(), "no answer within 1s") {
+			t.Fatal(err)
+		}
+	}
+	client.Timeout = time.Hour
+	for range 100 {
+		err := client.DeleteNetwork(t.Context(), "n")
+		if !plugin.Unsent(err) || !strings.HasPrefix(err.Error(), `plugin "hung", NetworkDriver.DeleteNetwork: it has not answered the last 2 calls`) {
+			t.Fatal(err)
+		}
+	}
+	if n := asked.Load(); n != 2 {
+		t.Errorf("it was asked %d times", n)
+	}
+	answers.Store(true)
+	client.Timeout = time.Second
+	for deadline := time.Now().Add(time.Minute); client.DeleteNetwork(t.Context(), "n") != nil; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("it is not asked again")
+		}
 	}
 }

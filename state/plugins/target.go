@@ -124,7 +124,7 @@ func (t *Target) ask(ctx context.Context, o state.Asked) error {
 
 // takeBack has a plugin take back an object, and forgets it. That it has begun is noted
 // first: what a plugin was asked to take back is not what may be used, whatever it answers.
-// Unless it refuses; then all is as it was.
+// Unless it refuses, or was not asked at all; then all is as it was.
 func (t *Target) takeBack(ctx context.Context, o state.Asked) error {
 	leaving := o
 	if o.Reached() == state.Made {
@@ -137,7 +137,7 @@ func (t *Target) takeBack(ctx context.Context, o state.Asked) error {
 	switch {
 	case err == nil:
 		return t.forget(ctx, o)
-	case plugin.Refused(err) && oneCall(o):
+	case (plugin.Refused(err) || plugin.Unsent(err)) && oneCall(o):
 		return errors.Join(err, t.write(ctx, o))
 	}
 	return err
