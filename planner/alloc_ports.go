@@ -3,6 +3,7 @@ package planner
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -30,21 +31,49 @@ type bookedPort struct {
 type portHolder struct {
 	address netip.Addr
 	who     string
+	program bool
 }
 
 // holder is who has the port on the address, or on all of them.
-func (b portBook) holder(host string, p state.Port) (string, bool) {
-	for _, h := range b[bookedPort{host, p.Protocol, p.Host}] {
-		if state.SharesAddress(h.address, p.Address) {
+func (w *wiring) holder(book portBook, e *spec.Endpoint, p state.Port) (string, bool) {
+	host := w.hostOf(e)
+	for _, h := range book[bookedPort{host, p.Protocol, p.Host}] {
+		if state.SharesAddress(h.address, p.Address) && !(h.program && w.publishes(e, p)) {
 			return h.who, true
 		}
 	}
 	return "", false
 }
 
-func (b portBook) take(host string, p state.Port, who string) {
+// publishes reports that the endpoint has the port of the host already. A program that listens
+// there as well has come later, which takes nothing from the endpoint, or is how a plugin
+// publishes it.
+func (w *wiring) publishes(e *spec.Endpoint, p state.Port) bool {
+	here := slices.Clone(w.held.Published[state.RuleOwner(e.Mark.Address)])
+	if old, ok := w.held.Records[e.Key()].(state.Endpoint); ok && (old.Host == "" || old.Host == w.hostOf(e)) {
+		here = append(here, heldPorts(old)...)
+	}
+	return slices.ContainsFunc(here, func(h HeldPort) bool {
+		return h.Protocol == p.Protocol && h.Host == p.Host && (h.Address == p.Address || !h.Address.IsValid() && p.Anywhere())
+	})
+}
+
+// heldPorts are the ports of the host that an endpoint's record says it has, one by one.
+func heldPorts(e state.Endpoint) (held []HeldPort) {
+	for _, p := range e.Ports {
+		for i := range p.Count {
+			if one := p.Single(i); one.Host != 0 {
+				held = append(held, HeldPort{one.Protocol, one.Address, one.Host, one.Container})
+			}
+		}
+	}
+	return held
+}
+
+func (b portBook) take(host string, p state.Port, h portHolder) {
 	k := bookedPort{host, p.Protocol, p.Host}
-	b[k] = append(b[k], portHolder{p.Address, who})
+	h.address = p.Address
+	b[k] = append(b[k], h)
 }
 
 // allocatePorts gives each published port one of its sandbox's host: what is written, what
@@ -52,7 +81,7 @@ func (b portBook) take(host string, p state.Port, who string) {
 func (w *wiring) allocatePorts() hcl.Diagnostics {
 	book := portBook{}
 	for _, h := range w.held.Facts.Holders {
-		book.take(w.held.Facts.Host, state.Port{Protocol: h.Protocol, Address: h.Address, Host: h.Port}, h.Who)
+		book.take(w.held.Facts.Host, state.Port{Protocol: h.Protocol, Address: h.Address, Host: h.Port}, portHolder{who: h.Who, program: h.Program})
 	}
 	var diags hcl.Diagnostics
 	for _, e := range w.endpoints {
@@ -104,7 +133,7 @@ func (w *wiring) hostOf(e *spec.Endpoint) string {
 func (w *wiring) takeWrittenPort(book portBook, e *spec.Endpoint, i int) hcl.Diagnostics {
 	p, host := e.Ports[i], w.hostOf(e)
 	for k := range p.Count {
-		if who, taken := book.holder(host, p.Single(k)); taken {
+		if who, taken := w.holder(book, e, p.Single(k)); taken {
 			return hcl.Diagnostics{failure(e.At(portAttr(i, "host")), "Port already in use", fmt.Sprintf(
 				"%s publishes %s, which is held by %s%s. Choose another port, publish on another address of the host, or leave host out to have a free port chosen.",
 				e.Mark.Address, portText(p.Single(k)), who, onHost(host)))}
@@ -117,7 +146,7 @@ func (w *wiring) takeWrittenPort(book portBook, e *spec.Endpoint, i int) hcl.Dia
 func (w *wiring) bookPort(book portBook, e *spec.Endpoint, i int) {
 	who := string(e.Mark.Address) + " (" + line(e.At(portAttr(i, "host"))) + ")"
 	for k := range e.Ports[i].Count {
-		book.take(w.hostOf(e), e.Ports[i].Single(k), who)
+		book.take(w.hostOf(e), e.Ports[i].Single(k), portHolder{who: who})
 	}
 }
 
@@ -152,7 +181,7 @@ func (w *wiring) give(book portBook, e *spec.Endpoint, i int, first uint16) bool
 	}
 	p.Host = first
 	for k := range p.Count {
-		if _, taken := book.holder(w.hostOf(e), p.Single(k)); taken {
+		if _, taken := w.holder(book, e, p.Single(k)); taken {
 			return false
 		}
 	}

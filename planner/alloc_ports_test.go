@@ -106,6 +106,50 @@ func TestPortsInUse(t *testing.T) {
 	}
 }
 
+// TestPortsStayWithListeners: a program that listens on a port which an endpoint publishes
+// already keeps neither it nor a port of its run from the endpoint; another stack does.
+func TestPortsStayWithListeners(t *testing.T) {
+	old := state.Endpoint{Mark: state.Owner{Stack: "shop", Address: "endpoint.a"}, Network: "network.front", Name: "a", Host: "vm",
+		Ports: []state.Port{{Protocol: "tcp", Host: 8080, Container: 80, Count: 2}, {Protocol: "tcp", Host: 61005, Container: 90, Count: 1}}}
+	for _, c := range []struct {
+		name   string
+		old    state.Endpoint
+		holder state.PortHolder
+		says   string
+	}{
+		{"later", old, state.PortHolder{Protocol: "tcp", Port: 8081, Who: "proxy", Program: true}, ""},
+		{"before", state.Endpoint{}, state.PortHolder{Protocol: "tcp", Port: 8081, Who: "proxy", Program: true}, "proxy"},
+		{"another stack", old, state.PortHolder{Protocol: "tcp", Port: 8081, Who: "stack other"}, "stack other"},
+		{"of another host", changed(old, func(e *state.Endpoint) { e.Host = "b" }), state.PortHolder{Protocol: "tcp", Port: 8081, Who: "proxy", Program: true}, "proxy"},
+		{"chosen", old, state.PortHolder{Protocol: "tcp", Port: 61005, Who: "proxy", Program: true}, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d := newDraft()
+			d.network("front", "bridge", subnet("10.1.0.0/24"))
+			e := d.endpoint("a", "front", "a")
+			addPort(e, state.Port{Host: 8080, Count: 2}, 8080, 8081)
+			addPort(e, state.Port{Container: 90}, 61000, 61010)
+			held := Held{Facts: Facts{Host: "vm", Holders: []state.PortHolder{c.holder}}, Records: state.World{}, Endpoints: map[state.Address]HeldEndpoint{}}
+			if c.old.Name != "" {
+				held.Records.Add(c.old)
+				held.Endpoints["endpoint.a"] = HeldEndpoint{Ports: heldPorts(c.old)}
+			}
+			got := strings.Join(d.allocate(held), "\n")
+			if c.says == "" && got != "" || !strings.Contains(got, c.says) {
+				t.Errorf("got %q, want %q", got, c.says)
+			}
+			if c.old.Name != "" && e.Ports[1].Host != 61005 {
+				t.Errorf("the chosen port is %d", e.Ports[1].Host)
+			}
+		})
+	}
+}
+
+func changed(e state.Endpoint, change func(*state.Endpoint)) state.Endpoint {
+	change(&e)
+	return e
+}
+
 // TestPortsRunOut, and ports of endpoints that are attached nowhere are not chosen at all.
 func TestPortsRunOut(t *testing.T) {
 	d := newDraft()

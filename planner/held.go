@@ -179,12 +179,7 @@ func inStore(records state.World) Held {
 		case state.HostRecord:
 			h.UnderlayMTUs[r.Name] = r.MTU
 		case state.Endpoint:
-			e := HeldEndpoint{Interfaces: nonEmpty(r.Interface), Sandbox: r.Sandbox, HostInterfaces: nonEmpty(r.HostInterface)}
-			for _, p := range r.Ports {
-				if p.Host != 0 {
-					e.Ports = append(e.Ports, HeldPort{p.Protocol, p.Address, p.Host, p.Container})
-				}
-			}
+			e := HeldEndpoint{Interfaces: nonEmpty(r.Interface), Sandbox: r.Sandbox, HostInterfaces: nonEmpty(r.HostInterface), Ports: heldPorts(r)}
 			for _, p := range []netip.Prefix{r.IPv4, r.IPv6} {
 				if p.IsValid() {
 					e.Addresses = append(e.Addresses, p.Addr())

@@ -82,6 +82,8 @@ type PortHolder struct {
 	Port    uint16
 	// Who says who it is: "sshd (process 812)", "endpoint.web of stack shop".
 	Who string
+	// Program: it is one that listens, and hears who does not come by a rule.
+	Program bool
 }
 
 // SharesAddress reports that something on address a is also on b, where the zero Addr and

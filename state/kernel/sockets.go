@@ -45,6 +45,7 @@ func (k *Kernel) PortHolders(ctx context.Context) ([]state.PortHolder, error) {
 		if s.Who = programs[s.inode]; s.Who == "" {
 			s.Who = "a program"
 		}
+		s.Program = true
 		holders = append(holders, s.PortHolder)
 	}
 	return holders, nil
