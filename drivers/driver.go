@@ -59,7 +59,8 @@ type Traits struct {
 	Direct bool
 	// Refiner, where there is one, knows better by the options of a network.
 	Refiner Refiner
-	// Plugin: a plugin makes the endpoints' interfaces, and chooses their MACs and names.
+	// Plugin: a plugin makes the endpoints' interfaces, chooses their MACs and names, and
+	// publishes their ports.
 	Plugin bool
 	// Ports: endpoints can publish ports on their host.
 	Ports bool

@@ -17,8 +17,8 @@ func (x *expander) publish(all []Driver) {
 	x.published = map[state.Address][]Published{}
 	for _, s := range x.here {
 		for _, a := range s.attached {
-			if len(a.Ports) == 0 {
-				continue
+			if len(a.Ports) == 0 || traits[a.network.Driver].Plugin {
+				continue // none, or the plugin's to publish
 			}
 			by := a
 			if !traits[a.network.Driver].Of(a.network.Network).Ports {

@@ -31,7 +31,8 @@ func validatePolicies(t *spec.Topology, all []Driver) hcl.Diagnostics {
 	for _, e := range t.Endpoints {
 		if n := v.networks[e.Network]; n != nil {
 			v.on[e.Mark.Address] = n
-			v.publishes[e.Mark.Address] = len(e.Ports) > 0
+			d := v.drivers[n.Driver]
+			v.publishes[e.Mark.Address] = len(e.Ports) > 0 && d != nil && !d.Traits().Plugin // which publishes past our rules
 		}
 	}
 	var diags hcl.Diagnostics

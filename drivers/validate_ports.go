@@ -53,7 +53,7 @@ func (v *portValidator) check(e *spec.Endpoint, i int, p state.Port) *hcl.Diagno
 	case !own.Ports && v.traits[n.Driver].Ports:
 		return Refuse(at(""), "Published port of a network in a VRF", fmt.Sprintf(
 			"The host routes %s in a VRF, and what comes to its own addresses outside of that: neither would a port lead into the VRF, nor answers out of it. Remove the port block, or vrf from %s.", n.Mark.Address, n.Mark.Address))
-	case !own.Ports && own.WayOut == "":
+	case !own.Ports && !own.Plugin && own.WayOut == "":
 		return Refuse(at(""), "Ports cannot be published here", fmt.Sprintf(
 			"The driver %q of %s has no way by which the host could lead a port to %s. Remove the port block, or attach the sandbox to a bridge network too and publish there.", n.Driver, n.Mark.Address, e.Mark.Address))
 	case slices.ContainsFunc(v.in[e.Sandbox], func(o *spec.Endpoint) bool { return e.Sandbox != "" && v.onHost(o) }):
@@ -61,7 +61,7 @@ func (v *portValidator) check(e *spec.Endpoint, i int, p state.Port) *hcl.Diagno
 			"The sandbox of %s is the host's own namespace, where a program listens on the host's ports by itself. Remove the port block.", e.Mark.Address))
 	}
 	to := e
-	if !own.Ports {
+	if !own.Ports && !own.Plugin {
 		if to = v.carrier(e); to == nil && e.VRF != "" {
 			return Refuse(at(""), "Published port without a way in", fmt.Sprintf(
 				"%s is in the VRF %q, and no endpoint in that VRF is on a network that the host can lead a port to: the gateway bridge is outside of VRFs. Attach the sandbox to a bridge network with vrf = %q and publish there, or remove the port block.", e.Mark.Address, e.VRF, e.VRF))
@@ -73,7 +73,7 @@ func (v *portValidator) check(e *spec.Endpoint, i int, p state.Port) *hcl.Diagno
 		ipv6, has bool
 		name      string
 	}{{false, to.Expects(false), "IPv4"}, {true, to.Expects(true), "IPv6"}} {
-		if p.Address.IsValid() && p.Address.Is6() == f.ipv6 && !f.has {
+		if p.Address.IsValid() && p.Address.Is6() == f.ipv6 && !f.has && to.Expects(!f.ipv6) { // with neither, something else is wrong
 			return Refuse(at(".address"), "Endpoint without an address of the family", fmt.Sprintf(
 				"The port is to be published on %s, but %s has no %s address that it could lead to. Choose an address of the other family, or give %s %[3]s.", p.Address, to.Mark.Address, f.name, to.Network))
 		}

@@ -61,6 +61,26 @@ type Node struct {
 	Self                 bool
 }
 
+// ExposedPort is a port of an endpoint, as libnetwork writes it under ExposedLabel.
+type ExposedPort struct {
+	// Proto is the protocol's number: see Protocol.
+	Proto uint8
+	Port  uint16
+}
+
+// PortBinding is a port of the host that is to lead to one of an endpoint, as libnetwork
+// writes it under PortMapLabel. An empty HostIP is all addresses.
+type PortBinding struct {
+	ExposedPort
+	IP, HostIP            string
+	HostPort, HostPortEnd uint16
+}
+
+// Protocol is the number of "tcp", "udp" or "sctp" (IANA's protocol numbers).
+func Protocol(name string) uint8 {
+	return map[string]uint8{"tcp": 6, "udp": 17, "sctp": 132}[name]
+}
+
 // nodeDiscovery is the only type of discovery that plugins are told of.
 const nodeDiscovery = 1
 

@@ -147,6 +147,7 @@ type PluginEndpoint struct {
 	Taken     []string          `json:",omitempty"`
 	Options   map[string]string `json:",omitempty"`
 	Labels    map[string]string `json:",omitempty"`
+	Ports     []Port            `json:",omitempty"`
 	Timeout   int               `json:",omitempty"`
 	Stage     Stage             `json:",omitempty"`
 	// Joined is what the plugin answered.
@@ -219,7 +220,7 @@ func (e PluginEndpoint) asked() []Attr {
 	attrs = append(attrs, prefixAttr("request_ipv4", e.IPv4).fixed().quiet(), prefixAttr("request_ipv6", e.IPv6).fixed().quiet(),
 		strAttr("request_mac", e.MAC.String()).fixed().quiet(), keysAttr("leases", e.Leases),
 		strAttr("request_interface", e.Interface).fixed().quiet(),
-		mapAttr("options", e.Options).fixed().quiet(), mapAttr("labels", e.Labels).fixed().quiet())
+		mapAttr("options", e.Options).fixed().quiet(), mapAttr("labels", e.Labels).fixed().quiet(), portsAttr(e.Ports))
 	return append(attrs, e.Stage.attr(), markAttr(e.Mark))
 }
 
@@ -253,6 +254,7 @@ type WayOut struct {
 	Plugin        string
 	NetworkID, ID string
 	Options       map[string]string `json:",omitempty"`
+	Ports         []Port            `json:",omitempty"`
 	Timeout       int               `json:",omitempty"`
 	Stage         Stage             `json:",omitempty"`
 }
@@ -279,7 +281,16 @@ func (w WayOut) Follows() []Key { return w.Needs() }
 // Attrs are what is asked for.
 func (w WayOut) Attrs() []Attr {
 	attrs := fixedAll(strAttr("plugin", w.Plugin), strAttr("call", "NetworkDriver.ProgramExternalConnectivity"), strAttr("id", w.ID))
-	return append(attrs, mapAttr("options", w.Options).fixed().quiet(), w.Stage.attr(), markAttr(w.Mark))
+	return append(attrs, mapAttr("options", w.Options).fixed().quiet(), portsAttr(w.Ports), w.Stage.attr(), markAttr(w.Mark))
+}
+
+// portsAttr are the ports that a plugin is to publish.
+func portsAttr(ports []Port) Attr {
+	texts := make([]string, len(ports))
+	for i, p := range ports {
+		texts[i] = p.String()
+	}
+	return listAttr("ports", texts).fixed().quiet()
 }
 
 // Node is a host of the cluster that a network plugin was told of.

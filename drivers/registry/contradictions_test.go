@@ -25,7 +25,7 @@ var contradictions = []struct {
 	{name: "no way out", driver: "host", endpoint: []string{"gateway_priority = 5 #! without an interface"}},
 	{name: "port of nothing", driver: "null", endpoint: []string{"port {\ncontainer = 80\n} #! cannot be published here"}},
 	{name: "port beside the host", driver: "macvlan", endpoint: []string{"port {\ncontainer = 80\n} #! cannot be published here"}},
-	{name: "port of a plugin", driver: "remote", endpoint: []string{"port {\ncontainer = 80\n} #! cannot be published here"}},
+	{name: "port of a plugin, inside", driver: "remote", network: []string{"internal = true"}, endpoint: []string{"port {\ncontainer = 80\n} #! is internal"}},
 	{name: "bandwidth past the interface", driver: "ipvlan", network: []string{`ipvlan { mode = "l3s" }`}, endpoint: []string{"bandwidth {", `ingress = "1mbit" #! could be held back`, "}"}},
 	{name: "MAC of the parent", driver: "ipvlan", endpoint: []string{`mac = "02:00:00:00:00:09" #! MAC of its own`}},
 	{name: "passthru of nothing", driver: "macvlan", network: []string{"macvlan {", `mode = "passthru" #! Passthru of nothing`, "}"}},

@@ -102,7 +102,7 @@ func (n network) endpoint(e drivers.Attached) state.PluginEndpoint {
 	_ = e.Options.Decode(&o) // what is not understood has no effect; Validate has refused it
 	asked := state.PluginEndpoint{
 		Mark: e.Mark, Plugin: n.Plugin, Network: n.Network.Mark.Address, NetworkID: n.id, ID: state.PluginID(e.Mark),
-		In: e.In.Place(), Path: path(e.In), Options: o.Options, Labels: e.In.Labels, Timeout: n.Timeout,
+		In: e.In.Place(), Path: path(e.In), Options: o.Options, Labels: e.In.Labels, Ports: e.Ports, Timeout: n.Timeout,
 	}
 	assigned := func(name string) bool { return slices.Contains(e.Assigned, name) }
 	if !assigned("mac") {
@@ -149,19 +149,41 @@ func (n network) joined(e drivers.Attached, given state.PluginEndpoint) ([]state
 	}}
 	objects = append(objects, drivers.Addresses(e)...)
 	objects = append(objects, drivers.InterfaceSysctls(e)...)
+	offer := n.offer(e, given)
 	for _, r := range j.Routes {
+		if offered(&offer, r) {
+			continue
+		}
 		objects = append(objects, state.NewRoute(state.Route{
 			Place: e.In.Place(), Dst: r.To, Via: r.Via, Dev: e.Interface, OnLink: r.Via.IsValid() && !onLink(e, r.Via), Mark: e.Mark,
 		}))
 	}
-	offer := drivers.Offer{
-		Link: e.Interface, Gateway4: j.Gateway4, Gateway6: j.Gateway6, Internal: n.Network.Internal,
-		OnLink: j.Gateway4.IsValid() && !onLink(e, j.Gateway4) || j.Gateway6.IsValid() && !onLink(e, j.Gateway6),
+	offer.OnLink = offer.Gateway4.IsValid() && !onLink(e, offer.Gateway4) || offer.Gateway6.IsValid() && !onLink(e, offer.Gateway6)
+	return objects, offer
+}
+
+// offer is the way out by the gateways that the plugin names.
+func (n network) offer(e drivers.Attached, given state.PluginEndpoint) drivers.Offer {
+	return drivers.Offer{
+		Link: e.Interface, Gateway4: given.Joined.Gateway4, Gateway6: given.Joined.Gateway6, Internal: n.Network.Internal,
 		Elected: []state.Object{state.WayOut{
-			Mark: e.Mark, Plugin: n.Plugin, NetworkID: n.id, ID: given.ID, Options: given.Options, Timeout: n.Timeout,
+			Mark: e.Mark, Plugin: n.Plugin, NetworkID: n.id, ID: given.ID, Options: given.Options, Ports: e.Ports, Timeout: n.Timeout,
 		}},
 	}
-	return objects, offer
+}
+
+// offered adds a default route that the plugin wants to the offer, as a gateway that it names
+// is: as libnetwork sees it, who has one is a way out, and a sandbox takes one.
+func offered(o *drivers.Offer, r state.GivenRoute) bool {
+	gateway, direct := &o.Gateway4, &o.Direct4
+	if r.To.Addr().Is6() {
+		gateway, direct = &o.Gateway6, &o.Direct6
+	}
+	if r.To.Bits() != 0 || o.Internal || gateway.IsValid() || *direct {
+		return false
+	}
+	*gateway, *direct = r.Via, !r.Via.IsValid()
+	return true
 }
 
 // onLink reports that an address of the endpoint covers the next hop.

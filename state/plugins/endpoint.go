@@ -34,7 +34,7 @@ func (t *Target) createEndpoint(ctx context.Context, e state.PluginEndpoint) err
 		return err
 	}
 	given := plugin.Interface{Address: text(e.Joined.IPv4), AddressIPv6: text(e.Joined.IPv6), MacAddress: e.Joined.MAC.String()}
-	said, err := c.CreateEndpoint(ctx, e.NetworkID, e.ID, given, generic(e.Options))
+	said, err := c.CreateEndpoint(ctx, e.NetworkID, e.ID, given, generic(e.Options, e.Ports))
 	if err != nil {
 		return err
 	}
@@ -45,17 +45,13 @@ func (t *Target) createEndpoint(ctx context.Context, e state.PluginEndpoint) err
 	if err := complete(c, &e.Joined, given, said); err != nil {
 		return err
 	}
-	labels := map[string]any{}
-	for name, value := range e.Labels {
-		labels[name] = value
-	}
 	path := e.Path
 	if _, _, container := state.Container(path); container {
 		if path, err = t.Path(ctx, path); err != nil {
 			return err
 		}
 	}
-	joined, err := c.Join(ctx, e.NetworkID, e.ID, path, labels)
+	joined, err := c.Join(ctx, e.NetworkID, e.ID, path, generic(e.Labels, e.Ports))
 	if err != nil {
 		return err
 	}
@@ -79,13 +75,31 @@ func (t *Target) createEndpoint(ctx context.Context, e state.PluginEndpoint) err
 	return t.write(ctx, e)
 }
 
-// generic are options as libnetwork hands them over.
-func generic(options map[string]string) map[string]any {
-	all := map[string]any{plugin.ExposedLabel: []any{}, plugin.PortMapLabel: []any{}}
+// generic are options as libnetwork hands them over, of endpoints as of sandboxes.
+func generic(options map[string]string, ports []state.Port) map[string]any {
+	exposed, bound := publish(ports)
+	all := map[string]any{plugin.ExposedLabel: exposed, plugin.PortMapLabel: bound}
 	for name, value := range options {
 		all[name] = value
 	}
 	return all
+}
+
+// publish are the ports that a plugin is to publish, one by one.
+func publish(ports []state.Port) (exposed []plugin.ExposedPort, bound []plugin.PortBinding) {
+	exposed, bound = []plugin.ExposedPort{}, []plugin.PortBinding{} // libnetwork sends no null
+	for _, run := range ports {
+		for i := range run.Count {
+			p := run.Single(i)
+			inside := plugin.ExposedPort{Proto: plugin.Protocol(p.Protocol), Port: p.Container}
+			b := plugin.PortBinding{ExposedPort: inside, HostPort: p.Host, HostPortEnd: p.Host}
+			if p.Address.IsValid() {
+				b.HostIP = p.Address.String()
+			}
+			exposed, bound = append(exposed, inside), append(bound, b)
+		}
+	}
+	return exposed, bound
 }
 
 // addressed fills in what is asked for, with what an IPAM plugin gave.
@@ -291,7 +305,7 @@ func (t *Target) program(ctx context.Context, w state.WayOut) error {
 	if err := t.write(ctx, w); err != nil {
 		return err
 	}
-	if err := c.ProgramExternalConnectivity(ctx, w.NetworkID, w.ID, generic(w.Options)); err != nil {
+	if err := c.ProgramExternalConnectivity(ctx, w.NetworkID, w.ID, generic(w.Options, w.Ports)); err != nil {
 		return err
 	}
 	w.Stage = state.Made
