@@ -87,7 +87,7 @@ func (h Host) Look(ctx context.Context, r Records, m Machine, past state.World) 
 		return nil, err
 	}
 	absent := withoutAbsent(want, live)
-	if err := h.checkLost(r, live); err != nil {
+	if err := h.checkLost(r, live, past); err != nil {
 		return nil, err
 	}
 	if err := inTheWay(want, live, m.HostAddresses()); err != nil {

@@ -9,41 +9,6 @@ import (
 	"github.com/cnmctl/cnmctl/state"
 )
 
-// holds are the claims that a kernel bears witness to: the VNIs of tunnels, and the addresses
-// of bridges and of the endpoints at their ports.
-func holds(live state.World) (claims []state.Claim) {
-	on := map[state.Key][]state.IPAddress{}
-	for _, k := range live.KeysOf(state.KindAddress) {
-		if a, is := live[k].(state.IPAddress); is && !a.Prefix.Addr().IsLinkLocalUnicast() && !a.LinkScope {
-			link := state.LinkKey(a.Place, a.Link)
-			on[link] = append(on[link], a)
-		}
-	}
-	claim := func(network state.Address, l state.Link) {
-		for _, a := range on[l.Key()] {
-			claims = append(claims, state.Claim{Network: network, IP: a.Prefix.Addr(), Mark: l.Mark})
-		}
-	}
-	for _, k := range live.KeysOf(state.KindLink) {
-		l, is := live[k].(state.Link)
-		if !is || l.Mark.Address == "" {
-			continue
-		}
-		bridge, port := live[state.LinkKey(l.Place, l.Master)].(state.Link)
-		switch {
-		case l.Type == state.VXLAN:
-			claims = append(claims, state.Claim{VNI: l.Tunnel.VNI, Mark: l.Mark})
-		case l.Type == state.Bridge:
-			claim(l.Mark.Address, l)
-		case l.Type == state.Veth && port && bridge.Mark.Address != "":
-			if end, is := live[state.LinkKey(l.Peer.Place, l.Peer.Name)].(state.Link); is && end.Mark == l.Mark {
-				claim(bridge.Mark.Address, end)
-			}
-		}
-	}
-	return claims
-}
-
 // reclaimWithin is how long an agent tries to put back what its host holds; then it makes
 // another pass first.
 const reclaimWithin = 5 * time.Second

@@ -78,7 +78,7 @@ func (e *LostError) Error() string {
 // checkLost tells a stack that was destroyed from one whose records were lost: where it was
 // destroyed, the host's own report is still there. Of records that are coming back some are
 // not there yet, which does not mean that they shall go.
-func (h Host) checkLost(r Records, live state.World) error {
+func (h Host) checkLost(r Records, live, past state.World) error {
 	if r.Reported || r.Alive && !r.Partial {
 		return nil
 	}
@@ -88,7 +88,7 @@ func (h Host) checkLost(r Records, live state.World) error {
 		case r.Alive:
 			return errPartial
 		default:
-			return &LostError{Stack: h.Stack, Held: holds(live)}
+			return &LostError{Stack: h.Stack, Held: h.holds(live, past)}
 		}
 	}
 	return nil

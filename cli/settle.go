@@ -51,9 +51,13 @@ func (f *flow) claims() bool {
 	})
 }
 
-// spansHosts reports that networks of the stack have tunnels, now or after the plan.
+// spansHosts reports that networks of the stack have tunnels, now or after the plan, or that it
+// makes sandboxes on other hosts.
 func (f *flow) spansHosts() bool {
-	return hasVNIs(f.records) || slices.ContainsFunc(f.plan.Ops, func(op state.Op) bool { return isVNI(op.After) })
+	return hasVNIs(f.records) || slices.ContainsFunc(f.plan.Ops, func(op state.Op) bool {
+		s, is := op.After.(state.Sandbox)
+		return isVNI(op.After) || is && op.Action == state.Create && s.Host != "" && s.Host != f.host
+	})
 }
 
 func hasVNIs(w state.World) bool {

@@ -5,7 +5,6 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/cnmctl/cnmctl/spec"
 	"github.com/cnmctl/cnmctl/state"
@@ -154,7 +153,8 @@ func (w *wiring) bookPort(book portBook, e *spec.Endpoint, i int) {
 func (w *wiring) takeHeldPort(book portBook, e *spec.Endpoint, i int) {
 	for _, h := range w.held.portsOf(e.Mark.Address) {
 		p := e.Ports[i]
-		if h.Protocol == p.Protocol && h.Container == p.Container && h.Address == p.Address && w.give(book, e, i, h.Host) {
+		same := h.Address == p.Address || !h.Address.IsValid() && p.Anywhere() // rules know no family of "all"
+		if h.Protocol == p.Protocol && h.Container == p.Container && same && w.give(book, e, i, h.Host) {
 			return
 		}
 	}
@@ -217,27 +217,10 @@ func (h Held) portsOf(a state.Address) []HeldPort {
 // written there.
 func (h Held) addPublished(r state.Ruleset) {
 	for _, s := range r.Sets {
-		if s.Data != state.AddrPort4 && s.Data != state.AddrPort6 {
-			continue
-		}
 		for _, e := range s.Elements {
-			var p HeldPort
-			key := strings.Split(e.Key, " . ")
-			if len(key) == 3 {
-				p.Address, _ = netip.ParseAddr(key[0])
-				key = key[1:]
+			if p, leads := state.PublishedPort(s, e); leads {
+				h.Published[e.Owner] = append(h.Published[e.Owner], HeldPort{p.Protocol, p.Address, p.Host, p.Container})
 			}
-			_, inside, _ := strings.Cut(e.Data, " . ")
-			if len(key) != 2 {
-				continue
-			}
-			p.Protocol, p.Host, p.Container = key[0], portNumber(key[1]), portNumber(inside)
-			h.Published[e.Owner] = append(h.Published[e.Owner], p)
 		}
 	}
-}
-
-func portNumber(text string) uint16 {
-	n, _ := strconv.ParseUint(text, 10, 16)
-	return uint16(n)
 }

@@ -205,8 +205,14 @@ func (h Held) addClaim(c state.Claim) {
 		h.Networks[c.Mark.Address] = n
 		return
 	}
-	if c.Port.Host != 0 {
-		return // the endpoint's record and the live rules say where it leads
+	if p := c.Port; p.Host != 0 {
+		if p.Container == 0 {
+			return // the endpoint's record and the live rules say where it leads
+		}
+		e := h.Endpoints[c.Mark.Address]
+		e.Ports = append(e.Ports, HeldPort{p.Protocol, p.Address, p.Host, p.Container})
+		h.Endpoints[c.Mark.Address] = e
+		return
 	}
 	if c.Mark.Address == c.Network {
 		n := h.Networks[c.Network]

@@ -74,6 +74,23 @@ func TestTheStoreAloneIsEnough(t *testing.T) {
 	})
 }
 
+// TestClaimedPortsAreKept: a claim that was put back says where its port leads; others follow
+// the endpoint's record.
+func TestClaimedPortsAreKept(t *testing.T) {
+	w := state.World{}
+	w.Add(
+		state.Claim{Port: state.Port{Protocol: "tcp", Host: 8003, Container: 80, Count: 1}, OnHost: "b", Mark: ours("endpoint.web")},
+		state.Claim{Port: state.Port{Protocol: "tcp", Host: 8004, Count: 1}, OnHost: "b", Mark: ours("endpoint.web")},
+	)
+	d := newDraft()
+	d.network("front", "bridge", subnet("10.1.0.0/24"))
+	web := d.endpoint("web", "front", "web")
+	addPort(web, state.Port{Address: netip.IPv4Unspecified()}, 8000, 8010)
+	addPort(web, state.Port{Container: 90}, 8000, 8010)
+	d.mustAllocate(t, HeldFrom(w, nil, nil, Facts{}))
+	wantEqual(t, "ports", chosenPorts(web), []uint16{8003, 8000})
+}
+
 func TestTheKernelWins(t *testing.T) {
 	h := HeldFrom(records(), liveWorld(), nil, Facts{})
 	wantEqual(t, "web", h.Endpoints["endpoint.web"], HeldEndpoint{
