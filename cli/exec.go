@@ -52,13 +52,14 @@ func execute(ctx context.Context, s *session) error {
 // notRun gives the exit codes that a shell gives for a command that cannot be run, so that
 // they are told from those of the command and of cnmctl.
 func notRun(err error) error {
+	var command *kernel.NotRunError
 	switch {
+	case !errors.As(err, &command):
+		return err
 	case errors.Is(err, kernel.ErrNoCommand), errors.Is(err, fs.ErrNotExist):
 		return &exitError{Code: codeNotFound, Err: err}
-	case errors.Is(err, fs.ErrPermission):
-		return &exitError{Code: codeNotRun, Err: err}
 	}
-	return err
+	return &exitError{Code: codeNotRun, Err: err}
 }
 
 // findRunning opens what is there of a stack, as far as it can be seen: what runs can be

@@ -38,6 +38,9 @@ func output(ctx context.Context, s *session) error {
 	if name == "" && s.Bool("raw") {
 		return s.misuse(errors.New("-raw prints one output; say which"))
 	}
+	if s.Bool("json") && s.Bool("raw") {
+		return s.misuse(errors.New("-json and -raw are two ways to print one output; give one of them"))
+	}
 	find := saidOutputs
 	if s.Bool("planned") {
 		find = plannedOutputs

@@ -130,7 +130,7 @@ func onlyAnswered(plan *planner.Plan, live, want state.World) (state.World, erro
 			}
 		}
 	}
-	restricted, diags := planner.Targets(live, want, blocks, nil)
+	restricted, diags := planner.Targets(live, want, blocks, nil, nil)
 	if diags.HasErrors() {
 		return nil, diags
 	}

@@ -16,7 +16,7 @@ func (f *flow) restrict(ctx context.Context) error {
 	if len(targets)+len(excludes) == 0 {
 		return nil
 	}
-	want, diags := planner.Targets(f.before, f.want, targets, excludes)
+	want, diags := planner.Targets(f.before, f.want, targets, excludes, addresses(f.s.StringSlice("replace")))
 	if diags.HasErrors() {
 		return diags
 	}

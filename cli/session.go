@@ -13,6 +13,7 @@ import (
 
 	"github.com/cnmctl/cnmctl/applier"
 	"github.com/cnmctl/cnmctl/state"
+	"github.com/cnmctl/cnmctl/state/kernel"
 	ucli "github.com/urfave/cli/v2"
 )
 
@@ -80,8 +81,9 @@ func unread(err error) bool {
 
 // withRemedy says what to do about a missing permission.
 func withRemedy(err error) error {
+	var command *kernel.NotRunError
 	switch {
-	case !errors.Is(err, fs.ErrPermission):
+	case !errors.Is(err, fs.ErrPermission), errors.As(err, &command):
 		return err
 	case os.Geteuid() != 0:
 		return fmt.Errorf("%w; run cnmctl as root, which namespaces and network devices belong to", err)

@@ -14,8 +14,8 @@ import (
 // A target brings the blocks that it needs, and, where it goes, those that need it. What
 // is excluded keeps those that need it out as well, and, where it was to go, those that it
 // needs. An address may be a block instance, a block or a module; one that nobody knows is
-// an error.
-func Targets(live, want state.World, targets, excludes []state.Address) (state.World, hcl.Diagnostics) {
+// an error, and so is a block to replace that is not chosen.
+func Targets(live, want state.World, targets, excludes, replace []state.Address) (state.World, hcl.Diagnostics) {
 	if len(targets) == 0 && len(excludes) == 0 {
 		return want, nil
 	}
@@ -42,8 +42,25 @@ func Targets(live, want state.World, targets, excludes []state.Address) (state.W
 			chosen[a] = !out[a]
 		}
 	}
+	if left := leftOut(chosen, matching(known, replace)); left != nil {
+		return nil, hcl.Diagnostics{left}
+	}
 	chooseOutputs(want, chosen, known)
 	return restricted(live, want, chosen), nil
+}
+
+// leftOut speaks of blocks to replace that are not chosen, nil for none.
+func leftOut(chosen map[state.Address]bool, replace []state.Address) *hcl.Diagnostic {
+	left := slices.DeleteFunc(replace, func(a state.Address) bool { return chosen[a] })
+	if len(left) == 0 {
+		return nil
+	}
+	return &hcl.Diagnostic{
+		Severity: hcl.DiagError,
+		Summary:  "Replacing what is left out",
+		Detail: fmt.Sprintf("-replace asks for %s anew, which -target or -exclude leaves as it is. Choose it there too, or replace it in a run of its own.",
+			slices.Min(left)),
+	}
 }
 
 // chooseOutputs chooses the outputs that speak of chosen blocks alone.

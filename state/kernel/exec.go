@@ -15,6 +15,15 @@ import (
 // ErrNoCommand says that there is no command of a name that Exec was given.
 var ErrNoCommand = exec.ErrNotFound
 
+// NotRunError is why a program that Exec was given cannot be run, once in its place.
+type NotRunError struct {
+	Program string
+	Err     error
+}
+
+func (e *NotRunError) Error() string { return "running " + e.Program + ": " + e.Err.Error() }
+func (e *NotRunError) Unwrap() error { return e.Err }
+
 // Exec replaces the process by the program argv, in the place: a namespace with its files
 // laid over /etc and a /sys of its own, as `ip netns exec` does it, or the host as it is.
 // It returns only if that fails.
@@ -33,10 +42,13 @@ func (k *Kernel) Exec(p state.Place, argv, env []string) error {
 	}
 	path, err := exec.LookPath(argv[0])
 	if err != nil {
-		return fmt.Errorf("running %s: %w", argv[0], errors.Unwrap(err))
+		return &NotRunError{argv[0], errors.Unwrap(err)}
 	}
 	err = unix.Exec(path, argv, env)
-	return fmt.Errorf("running %s: %w", path, err)
+	if errors.Is(err, unix.ENOEXEC) { // a script that does not say whose: the shell's, as with execvp(3)
+		err = unix.Exec("/bin/sh", append([]string{"sh", path}, argv[1:]...), env)
+	}
+	return &NotRunError{path, err}
 }
 
 // ownMounts gives the calling thread mounts of its own, which die with the program.
