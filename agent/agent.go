@@ -57,6 +57,8 @@ type Agent struct {
 	lockedOut bool
 	// doubts are for the watch: Consul may not be the one that it was.
 	doubts chan error
+	// unsettled says that a store was found that may have to be settled.
+	unsettled chan struct{}
 	// hosts is how many the stack has, as far as is known.
 	hosts atomic.Int64
 	// checks are those of services that are being made.
@@ -80,9 +82,10 @@ const calm = 50 * time.Millisecond
 func (a *Agent) Run(ctx context.Context) error {
 	a.follower = a.Host.Follow(a.Store)
 	news := make(chan state.News, 1)
-	a.reports, a.doubts = make(chan report, 1), make(chan error, 1)
+	a.reports, a.doubts, a.unsettled = make(chan report, 1), make(chan error, 1), make(chan struct{}, 1)
 	a.others.Go(func() { a.watch(ctx, news) })
 	a.others.Go(func() { a.attend(ctx) })
+	a.others.Go(func() { a.settleStores(ctx) })
 	a.others.Go(func() { a.tell(ctx) })
 	a.loop(ctx, news)
 	a.others.Wait()

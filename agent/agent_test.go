@@ -3,11 +3,13 @@ package agent_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -92,6 +94,8 @@ type fixture struct {
 	*machine
 	metrics agent.Metrics
 	log     log
+	// settles counts the tries to settle the store, of which the first fails.
+	settles atomic.Int32
 	// deaf: the agent is not told of changes of the records.
 	deaf bool
 	// plain: the agent does not register the host.
@@ -133,6 +137,7 @@ func (f *fixture) start() (stop func()) {
 	if f.deaf {
 		a.Store = deaf{a.Store}
 	}
+	a.Store = moody{a.Store, &f.settles}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- a.Run(ctx) }()
@@ -195,6 +200,7 @@ func TestAgentFollowsRecordsAndKernel(t *testing.T) {
 		alive, err2 := f.store.Attended(context.Background())
 		return err == nil && err2 == nil && len(alive) == 1 && alive[0] == "b" && world[state.RecordKey(state.KindHost, "host.b")] != nil
 	})
+	f.until("it is tried again to settle the store", func() bool { return f.settles.Load() > 1 })
 	now, err := f.store.Revision(context.Background())
 	if err != nil {
 		t.Fatal(err)
@@ -267,6 +273,19 @@ func (d deaf) Await(ctx context.Context, known state.Revision) (state.News, erro
 	}
 	<-ctx.Done()
 	return state.News{}, ctx.Err()
+}
+
+// moody is a store that cannot be settled at the first try.
+type moody struct {
+	state.Cluster
+	tries *atomic.Int32
+}
+
+func (m moody) Settle(ctx context.Context, waiting func(time.Duration)) error {
+	if m.tries.Add(1) == 1 {
+		return errors.New("in a mood")
+	}
+	return m.Cluster.Settle(ctx, waiting)
 }
 
 // What an apply on this host makes of new records is no drift, although the kernel tells

@@ -88,14 +88,30 @@ func (a *Agent) attendOnce(ctx context.Context, begun func()) error {
 	}
 	return a.Store.Attend(ctx, a.Info, a.Name, func() {
 		begun()
-		a.others.Go(func() { a.settleStore(ctx) })
+		select {
+		case a.unsettled <- struct{}{}:
+		default: // it is looked at already
+		}
 	})
 }
 
-// settleStore waits until the store is settled, so that an apply some time later need not.
-func (a *Agent) settleStore(ctx context.Context) {
-	if err := a.Store.Settle(ctx, func(time.Duration) {}); err != nil && ctx.Err() == nil {
-		a.Log.Debug("waiting until the store is settled", "error", err)
+// settleStores waits until a store that was found is settled, so that an apply some time later need
+// not. It may be the one who looks after the claims, so it does not give up.
+func (a *Agent) settleStores(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-a.unsettled:
+		}
+		for failures := 1; ctx.Err() == nil; failures++ {
+			err := a.Store.Settle(ctx, func(time.Duration) {})
+			if err == nil {
+				break
+			}
+			a.Log.Debug("waiting until the store is settled", "error", err)
+			rest(ctx, min(pauseAfter(failures), longestUnheard))
+		}
 	}
 }
 

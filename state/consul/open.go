@@ -3,6 +3,7 @@ package consul
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"fmt"
 	"net"
 	"net/http"
@@ -54,8 +55,11 @@ type Store struct {
 	policy    string
 	namespace string
 	ttl       time.Duration
-	// takeover is how long one may look after claims that are put back.
+	// takeover is how long one may look after claims that are put back; id is who does, and
+	// settling how far it is.
 	takeover  time.Duration
+	id        string
+	settling  settling
 	keys      layout
 	client    *api.Client
 	transport *http.Transport
@@ -100,7 +104,7 @@ func Open(o Options) (*Store, error) {
 	}
 	return &Store{
 		stack: o.Stack, who: o.Who, node: nodeName(o.Path, o.Stack), policy: o.Path, namespace: cfg.Namespace,
-		ttl: cmp.Or(o.SessionTTL, usualTTL), keys: newLayout(o.Path, o.Stack), takeover: takeoverAfter, client: client, transport: transport,
+		ttl: cmp.Or(o.SessionTTL, usualTTL), keys: newLayout(o.Path, o.Stack), takeover: takeoverAfter, id: rand.Text(), client: client, transport: transport,
 		link: &link{address: address}, batch: mostPerTransaction,
 	}, nil
 }

@@ -3,6 +3,7 @@ package consul
 import (
 	"context"
 	"encoding/json"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/consul/api"
@@ -28,10 +29,13 @@ type settlement struct {
 	When    time.Time
 	From    string
 	Waiting bool `json:",omitempty"`
+	// By is who looks after the claims: others on the same host are called the same.
+	By string `json:",omitempty"`
 }
 
 // settling is how long somebody has waited for one settlement.
 type settling struct {
+	mu    sync.Mutex
 	index uint64
 	since time.Time
 	// claims is the index of the latest claim, changed when it became another.
@@ -41,13 +45,24 @@ type settling struct {
 
 // sees takes note of which settlement it is.
 func (w *settling) sees(now time.Time, index uint64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if index != w.index {
-		*w = settling{index: index, since: now, changed: now}
+		w.index, w.since, w.claims, w.changed = index, now, 0, now
 	}
+}
+
+// waited is for how long there has been this settlement.
+func (w *settling) waited(now time.Time) time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return now.Sub(w.since)
 }
 
 // over takes note of the claims, and reports that they need not be waited for any longer.
 func (w *settling) over(now time.Time, claims uint64) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if claims != w.claims {
 		w.claims, w.changed = claims, now
 	}
@@ -63,25 +78,25 @@ func (s *Store) Settled(ctx context.Context) (bool, error) {
 
 // Settle waits until the store is settled. Before it begins to, it tells for how long at least.
 // A thousand agents may wait at once: who came first looks after the claims, and the others ask
-// Consul to tell them of the end, or do it in the place of one who is dead.
+// Consul to tell them of the end, or do it in the place of one who is dead. Who could not speak
+// to Consul for a while goes on from there when it is called again.
 func (s *Store) Settle(ctx context.Context, waiting func(time.Duration)) error {
 	if settled, err := s.Settled(ctx); err != nil || settled {
 		return err
 	}
 	waiting(settlingFor)
-	first := false
 	var known uint64
-	for w := (settling{}); ; {
+	for {
 		now, index, err := s.settlement(ctx, known)
 		if err != nil || index > 0 && !now.Waiting {
 			return err
 		}
-		w.sees(time.Now(), index)
+		s.settling.sees(time.Now(), index)
 		switch known = 0; {
-		case index == 0 || !first && time.Since(w.since) > s.takeover:
-			first, err = s.putSettlement(ctx, true, index)
-		case first:
-			err = s.look(ctx, &w)
+		case index > 0 && now.By == s.id:
+			err = s.look(ctx, index)
+		case index == 0 || s.settling.waited(time.Now()) > s.takeover:
+			err = s.putSettlement(ctx, true, index)
 		default:
 			known = index
 		}
@@ -92,14 +107,13 @@ func (s *Store) Settle(ctx context.Context, waiting func(time.Duration)) error {
 }
 
 // look looks after the claims once, and says so when that is over.
-func (s *Store) look(ctx context.Context, w *settling) error {
+func (s *Store) look(ctx context.Context, index uint64) error {
 	claims, err := s.latestClaim(ctx)
 	if err != nil {
 		return err
 	}
-	if w.over(time.Now(), claims) {
-		_, err := s.putSettlement(ctx, false, w.index)
-		return err
+	if s.settling.over(time.Now(), claims) {
+		return s.putSettlement(ctx, false, index)
 	}
 	return pause(ctx, lookEvery)
 }
@@ -136,19 +150,22 @@ func (s *Store) settlement(ctx context.Context, known uint64) (now settlement, i
 	return now, pair.ModifyIndex, nil
 }
 
-// putSettlement writes the key if it is as it was read, and says whether it did. Who comes
-// second reads what the first one wrote.
-func (s *Store) putSettlement(ctx context.Context, waiting bool, index uint64) (written bool, err error) {
-	value, err := json.Marshal(settlement{time.Now().UTC().Truncate(time.Millisecond), s.who, waiting})
+// putSettlement writes the key if it is as it was read. Who comes second reads what the first
+// one wrote.
+func (s *Store) putSettlement(ctx context.Context, waiting bool, index uint64) error {
+	said := settlement{When: time.Now().UTC().Truncate(time.Millisecond), From: s.who, Waiting: waiting}
+	if waiting {
+		said.By = s.id
+	}
+	value, err := json.Marshal(said)
 	if err != nil {
-		return false, err
+		return err
 	}
 	pair := &api.KVPair{Key: s.keys.settled, Value: value, ModifyIndex: index}
-	err = s.try(ctx, "writing "+s.keys.settled, func(ctx context.Context) (err error) {
-		written, _, err = s.client.KV().CAS(pair, (&api.WriteOptions{}).WithContext(ctx))
+	return s.try(ctx, "writing "+s.keys.settled, func(ctx context.Context) error {
+		_, _, err := s.client.KV().CAS(pair, (&api.WriteOptions{}).WithContext(ctx))
 		return err
 	})
-	return written, err
 }
 
 // latestClaim is the index of the latest claim of the stack, or on a VNI; 0 for none. Consul

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/cnmctl/cnmctl/state/consul/consultest"
-	"github.com/hashicorp/consul/api"
 )
 
 // Hosts have some seconds, more while they go on putting back, and all of it again when the
@@ -38,58 +37,61 @@ func TestSettling(t *testing.T) {
 }
 
 // TestSettleTogether: many wait for one settlement, and when the one dies that looks after the
-// claims, another does.
+// claims, another does. One that could not speak to Consul for a while goes on.
 func TestSettleTogether(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
 		t.Skip("takes seconds")
 	}
 	server := consultest.Start(t, consultest.Options{})
-	open := func() *Store {
-		s, err := Open(Options{Stack: "shop", Address: server.HTTP})
+	open := func(path string, takeover time.Duration) *Store {
+		s, err := Open(Options{Stack: "shop", Path: path, Address: server.HTTP})
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.takeover = 15 * time.Second
+		s.takeover = takeover
 		return s
 	}
-	dying, die := context.WithCancel(t.Context())
-	waits := make(chan struct{}, 1)
-	died := make(chan error, 1)
-	go func() {
-		died <- open().Settle(dying, func(time.Duration) { waits <- struct{}{} })
-	}()
-	<-waits
-	store := open()
-	client, err := api.NewClient(&api.Config{Address: server.HTTP})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
-		if pair, _, err := client.KV().Get("cnm/settled", nil); err == nil && pair != nil {
-			break
+	// begin has a store wait until it looks after the claims, and then be cut off.
+	begin := func(s *Store) {
+		t.Helper()
+		dying, die := context.WithCancel(t.Context())
+		died := make(chan error, 1)
+		go func() { died <- s.Settle(dying, func(time.Duration) {}) }()
+		for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+			if now, index, err := s.settlement(t.Context(), 0); err == nil && index > 0 && now.By == s.id {
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatal("nobody says that he waits")
+			}
 		}
-		if time.Now().After(deadline) {
-			t.Fatal("nobody says that he waits")
+		die()
+		if err := <-died; !errors.Is(err, context.Canceled) {
+			t.Errorf("it ended with %v", err)
+		}
+		if settled, err := s.Settled(t.Context()); settled || err != nil {
+			t.Errorf("settled is %v, %v", settled, err)
 		}
 	}
-	die()
-	if err := <-died; !errors.Is(err, context.Canceled) {
-		t.Errorf("it ended with %v", err)
-	}
-	if settled, err := store.Settled(t.Context()); settled || err != nil {
-		t.Errorf("settled is %v, %v", settled, err)
-	}
+	begin(open("cnm", 15*time.Second))
+	again := open("other", time.Hour)
+	begin(again)
 	var all sync.WaitGroup
+	all.Go(func() { // it lives after all, and goes on
+		if err := again.Settle(t.Context(), func(time.Duration) {}); err != nil {
+			t.Error(err)
+		}
+	})
 	for range 10 {
 		all.Go(func() {
-			if err := open().Settle(t.Context(), func(time.Duration) {}); err != nil {
+			if err := open("cnm", 15*time.Second).Settle(t.Context(), func(time.Duration) {}); err != nil {
 				t.Error(err)
 			}
 		})
 	}
 	all.Wait()
-	if settled, err := store.Settled(t.Context()); !settled || err != nil {
+	if settled, err := open("cnm", time.Hour).Settled(t.Context()); !settled || err != nil {
 		t.Errorf("settled is %v, %v", settled, err)
 	}
 }
