@@ -33,8 +33,10 @@ func newMachine(objects ...state.Object) *machine {
 	return &machine{Memory: appliertest.NewMemory(objects...), changed: make(chan struct{}, 1)}
 }
 
-func (m *machine) HostAddresses() map[netip.Addr]string                           { return nil }
-func (m *machine) Plugins() state.Target                                          { return nil }
+func (m *machine) HostAddresses() map[netip.Addr]string                          { return nil }
+func (m *machine) Plugins() state.Target                                         { return nil }
+func (m *machine) ReadRedirects(context.Context, state.World, []state.Key) error { return nil }
+
 func (m *machine) ReadSysctls(context.Context, state.World, ...state.World) error { return nil }
 func (m *machine) Probe(context.Context, []state.Feature) error                   { return nil }
 func (m *machine) Raise(context.Context) error                                    { return nil }

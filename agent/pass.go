@@ -23,6 +23,8 @@ type Machine interface {
 	Visit(names []string) (news bool)
 	// ReadSysctls adds the settings that are also in one of the other worlds.
 	ReadSysctls(ctx context.Context, w state.World, like ...state.World) error
+	// ReadRedirects adds where what the links get goes first.
+	ReadRedirects(ctx context.Context, w state.World, links []state.Key) error
 	// Probe checks that the kernel has the features.
 	Probe(context.Context, []state.Feature) error
 	// Raise brings up the ports that wait for a Snapshot.
@@ -80,6 +82,9 @@ func (h Host) Look(ctx context.Context, r Records, m Machine, past state.World) 
 	m.Visit(state.Visits(r.World, h.Name))
 	live, err := m.Snapshot(ctx)
 	if err != nil {
+		return nil, err
+	}
+	if err := m.ReadRedirects(ctx, live, state.Strays(live, h.Name, past, r.World)); err != nil {
 		return nil, err
 	}
 	want, err := h.Share(r, live)

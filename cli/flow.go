@@ -170,7 +170,10 @@ func (f *flow) look(ctx context.Context) error {
 		if err := cmp.Or(stored.Wait(), err); err != nil {
 			return err
 		}
-		return f.visit(ctx, state.Visits(f.records, f.host))
+		if err := f.visit(ctx, state.Visits(f.records, f.host)); err != nil {
+			return err
+		}
+		return f.kernel.ReadRedirects(ctx, f.live.World, state.Strays(f.live.World, f.host, f.records))
 	})
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"strconv"
@@ -31,7 +32,7 @@ func describe(o state.Object) (what, details string) {
 	case state.Qdisc:
 		return "qdisc " + o.Kinds() + " of " + o.Link + place, qdiscDetails(o)
 	case state.Redirect:
-		return "redirection of what " + o.Link + " gets to " + o.To + place, ""
+		return "redirection of what " + o.Link + " gets to " + cmp.Or(o.To, "nothing") + place, ""
 	case state.Sysctl:
 		return "sysctl " + strings.ReplaceAll(o.Path, "/", ".") + " = " + o.Value + place, ""
 	case state.Ruleset:

@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -57,10 +58,21 @@ func (d *diff) putOffAnswers() {
 }
 
 // refreshed is the world to go back to, with what plugins say now: an interface that is
-// made once more may have another name.
+// made once more may have another name. A redirection that led to a link which is gone can
+// not be made again, and nobody misses it.
 func refreshed(want, now state.World) state.World {
 	var after state.World
+	copied := func() {
+		if after == nil {
+			after = maps.Clone(want)
+		}
+	}
 	for k, o := range want {
+		if r, ok := o.(state.Redirect); ok && r.To == "" {
+			copied()
+			delete(after, k)
+			continue
+		}
 		l, ok := o.(state.Link)
 		if !ok || l.Type != state.Given {
 			continue
@@ -69,12 +81,7 @@ func refreshed(want, now state.World) state.World {
 		if !ok || e.Stage != state.Made || e.Joined.Source == l.From {
 			continue
 		}
-		if after == nil {
-			after = make(state.World, len(want))
-			for k, o := range want {
-				after[k] = o
-			}
-		}
+		copied()
 		l.From = e.Joined.Source
 		after[k] = l
 	}

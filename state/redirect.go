@@ -3,6 +3,7 @@ package state
 import (
 	"fmt"
 	"hash/fnv"
+	"slices"
 )
 
 // IFB is a link that stands between an interface and who hears it: what the interface gets
@@ -36,6 +37,33 @@ const RedirectPref = 0x636e // "cn"
 
 // RedirectKey is the key of where what a link gets goes first.
 func RedirectKey(p Place, link string) Key { return Key{KindRedirect, p, link} }
+
+// Strays are the links of this host whose redirections may lead to nothing: by the records,
+// or by what was wanted once, there was an IFB before each, and there is none now. A filter
+// outlives the IFB that somebody deletes, and drops all that the link gets.
+func Strays(live World, host string, like ...World) []Key {
+	var found []Key
+	add := func(link Key, ifb string) {
+		_, there := live[link].(Link)
+		if there && live[LinkKey(link.Place, ifb)] == nil && live[RedirectKey(link.Place, link.Name)] == nil && !slices.Contains(found, link) {
+			found = append(found, link)
+		}
+	}
+	for _, world := range like {
+		for _, o := range world {
+			switch o := o.(type) {
+			case Redirect:
+				add(LinkKey(o.Place, o.Link), o.To)
+			case Endpoint:
+				in, ok := world[RecordKey(KindSandbox, o.Sandbox)].(Sandbox)
+				if o.Bandwidth.Ingress != 0 && o.HostInterface == "" && ok && (in.Host == "" || in.Host == host) {
+					add(LinkKey(in.Place(), o.Interface), IntakeName(o.Mark))
+				}
+			}
+		}
+	}
+	return found
+}
 
 // Key is the link.
 func (r Redirect) Key() Key { return RedirectKey(r.Place, r.Link) }

@@ -127,6 +127,7 @@ type machine struct{ *appliertest.Memory }
 
 func (m *machine) HostAddresses() map[netip.Addr]string                           { return nil }
 func (m *machine) ReadSysctls(context.Context, state.World, ...state.World) error { return nil }
+func (m *machine) ReadRedirects(context.Context, state.World, []state.Key) error  { return nil }
 func (m *machine) Probe(context.Context, []state.Feature) error                   { return nil }
 func (m *machine) Visit([]string) bool                                            { return false }
 func (m *machine) Plugins() state.Target                                          { return nil }

@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 
@@ -106,7 +107,7 @@ func describe(o state.Object) string {
 	case state.Qdisc:
 		return fmt.Sprintf("qdisc %s of %s%s", o.Kinds(), o.Link, where)
 	case state.Redirect:
-		return fmt.Sprintf("redirection of what %s gets to %s%s", o.Link, o.To, where)
+		return fmt.Sprintf("redirection of what %s gets to %s%s", o.Link, cmp.Or(o.To, "nothing"), where)
 	case state.Rule:
 		return fmt.Sprintf("rule %d to table %d%s", o.Priority, o.Table, where)
 	case state.Ruleset:

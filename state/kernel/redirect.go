@@ -100,6 +100,36 @@ func (r *reading) readRedirects(ctx context.Context) error {
 	return nil
 }
 
+// ReadRedirects adds where what the links get goes first. A snapshot sees that only where
+// there is an IFB of ours.
+func (k *Kernel) ReadRedirects(ctx context.Context, w state.World, links []state.Key) error {
+	for _, key := range links {
+		mine, ok := w[key].(state.Link)
+		if !ok {
+			continue
+		}
+		open, err := k.at(key.Place)
+		if err != nil {
+			return err
+		}
+		index, err := open.lookup(ctx, key.Name)
+		if isAny(err, absent...) {
+			continue // it has gone meanwhile
+		} else if err != nil {
+			return err
+		}
+		err = open.conn.filters(ctx, index, parentIngress, func(f filter) {
+			if _, is := f.redirect(); is && f.info>>16 == state.RedirectPref {
+				w.Add(state.Redirect{Place: key.Place, Link: key.Name, Mark: mine.Mark}) // to what is not ours, or is gone
+			}
+		})
+		if err != nil {
+			return fmt.Errorf("in %s: %w", key.Place, err)
+		}
+	}
+	return nil
+}
+
 // intakes reports that there is an IFB of ours.
 func (h *held) intakes() bool {
 	for i := range h.links {
