@@ -143,8 +143,8 @@ func (s *staleFlows) match(f flow) bool {
 	to, server := f.to.Addr(), f.server
 	for _, address := range []netip.Addr{{}, to} {
 		p := hostPort{to.Is6(), f.protocol, address, f.to.Port()}
-		if was, gone := s.gone[p]; gone && was == server {
-			return true
+		if was, gone := s.gone[p]; gone && was == server && f.to != server {
+			return true // who came to the server's own address, also of another one with it in a VRF, is not concerned
 		}
 		if s.come[p] && server.Addr() == to && s.local[to] {
 			return true

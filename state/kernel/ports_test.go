@@ -129,7 +129,8 @@ func TestPortHolders(t *testing.T) {
 func TestStaleFlows(t *testing.T) {
 	any4, ip := netip.Addr{}, netip.MustParseAddr
 	s := &staleFlows{
-		gone:  map[hostPort]netip.AddrPort{{false, 6, any4, 8080}: netip.MustParseAddrPort("10.1.0.2:80"), {false, 132, any4, 9000}: netip.MustParseAddrPort("10.1.0.2:90")},
+		gone:  map[hostPort]netip.AddrPort{{false, 6, any4, 8080}: netip.MustParseAddrPort("10.1.0.2:80"), {false, 132, any4, 9000}: netip.MustParseAddrPort("10.1.0.2:90"),
+			{false, 6, any4, 80}: netip.MustParseAddrPort("10.1.0.2:80")},
 		come:  map[hostPort]bool{{false, 17, any4, 53}: true, {false, 17, ip("192.0.2.1"), 54}: true},
 		local: map[netip.Addr]bool{ip("192.0.2.1"): true, ip("192.0.2.2"): true},
 	}
@@ -142,6 +143,8 @@ func TestStaleFlows(t *testing.T) {
 		{"by the port", 6, "192.0.2.1:8080", "10.1.0.2:80", true},
 		{"to where it leads now", 6, "192.0.2.1:8080", "10.1.0.3:80", false},
 		{"by another port", 6, "192.0.2.1:8081", "10.1.0.2:80", false},
+		{"by its own number", 6, "192.0.2.1:80", "10.1.0.2:80", true},
+		{"not by the port but straight there", 6, "10.1.0.2:80", "10.1.0.2:80", false},
 		{"by another protocol", 17, "192.0.2.1:8080", "10.1.0.2:80", false},
 		{"to the host, before", 17, "192.0.2.1:53", "192.0.2.1:53", true},
 		{"through the host, elsewhere", 17, "198.51.100.1:53", "198.51.100.1:53", false},
