@@ -8,9 +8,12 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
+// filesDir is where the files are that belong to the network.
+const filesDir = "/etc"
+
 func recordKernel(ts *testscript.TestScript, neg bool, args []string) {
 	usage(ts, neg, len(args) == 1, "record-kernel NAME")
-	text, err := kernelText()
+	text, err := apart.Look(filesDir)
 	ts.Check(err)
 	remembered(ts).kernels[args[0]] = text
 }
@@ -22,26 +25,18 @@ const patience = time.Minute
 func sameKernel(ts *testscript.TestScript, neg bool, args []string) {
 	usage(ts, false, len(args) == 1 && remembered(ts).kernels[args[0]] != "", "same-kernel NAME, after record-kernel NAME")
 	want := remembered(ts).kernels[args[0]]
-	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
-		got, err := kernelText()
-		ts.Check(err)
+	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		same, err := apart.Is(want, filesDir) // who works beside it takes away what it is to look at
 		switch {
-		case neg && got == want:
+		case neg && same:
 			ts.Fatalf("the kernel is as it was")
-		case neg || got == want:
+		case err == nil && (neg || same):
 			return
 		case time.Now().After(deadline):
-			ts.Fatalf("the kernel is not as it was:\n%s", diff.Diff(args[0], []byte(want), "now", []byte(got)))
+			ts.Check(err)
+			now, err := apart.Look(filesDir)
+			ts.Check(err)
+			ts.Fatalf("the kernel is not as it was:\n%s", diff.Diff(args[0], []byte(want), "now", []byte(now)))
 		}
 	}
-}
-
-// kernelText is what the machine holds of the network, and the files that belong to it.
-func kernelText() (string, error) {
-	kernel, err := apart.Kernel()
-	if err != nil {
-		return "", err
-	}
-	files, err := apart.Files("/etc")
-	return kernel + files, err
 }

@@ -2,7 +2,6 @@ package faults
 
 import (
 	"bytes"
-	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -44,14 +43,13 @@ func must(t *testing.T, want int, args ...string) string {
 	return out
 }
 
+// directories are those with files of cnmctl's.
+var directories = []string{"/etc/netns", "/var/lib/cnmctl"}
+
 // machine is all that the kernel and the local store hold, as text.
 func machine(t *testing.T) string {
 	t.Helper()
-	text, err := apart.Kernel()
-	for _, dir := range []string{"/etc/netns", "/var/lib/cnmctl"} {
-		files, more := apart.Files(dir)
-		text, err = text+files, errors.Join(err, more)
-	}
+	text, err := apart.Look(directories...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,12 +63,15 @@ const patience = time.Minute
 func isLike(t *testing.T, want string) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
-		now := machine(t)
-		if now == want {
+		same, err := apart.Is(want, directories...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if same {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("the machine is not as it has to be:\n%s", difference(want, now))
+			t.Fatalf("the machine is not as it has to be:\n%s", difference(want, machine(t)))
 		}
 	}
 }

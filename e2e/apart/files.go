@@ -1,15 +1,15 @@
 package apart
 
 import (
-	"crypto/sha256"
 	"fmt"
+	"hash/crc32"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 )
 
-// Files lists every file below dir with its mode and a digest, a line each. The directory
+// Files lists every file below dir with its mode and a checksum, a line each. The directory
 // need not be there.
 func Files(dir string) (string, error) {
 	var b strings.Builder
@@ -31,7 +31,7 @@ func Files(dir string) (string, error) {
 			if err != nil {
 				return err
 			}
-			text = fmt.Sprintf(" %x", sha256.Sum256(content))[:16]
+			text = fmt.Sprintf(" %08x", crc32.ChecksumIEEE(content))
 		}
 		fmt.Fprintf(&b, "%s %s%s\n", info.Mode(), path, text)
 		return nil

@@ -27,34 +27,44 @@ const netnsDir = "/run/netns"
 // do about carriers that it knows of already.
 func Kernel() (string, error) {
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
-		text, busy, err := lookEverywhere()
-		if err != nil || !busy || time.Now().After(deadline) {
-			return text, err
+		s := sight{}
+		err := s.everywhere()
+		if err != nil || !s.busy || time.Now().After(deadline) {
+			return s.String(), err
 		}
 	}
 }
 
-func lookEverywhere() (text string, busy bool, err error) {
+// sight is what is seen of a machine.
+type sight struct {
+	strings.Builder
+	// want is what should be seen; "" for whatever there is.
+	want string
+	// busy: the kernel has still to do something.
+	busy bool
+}
+
+// differs reports that there is no use in looking on.
+func (s *sight) differs() bool { return s.want != "" && !strings.HasPrefix(s.want, s.String()) }
+
+// everywhere looks at the kernel, in every place.
+func (s *sight) everywhere() error {
 	entries, err := os.ReadDir(netnsDir)
 	if err != nil && !os.IsNotExist(err) {
-		return "", false, err
+		return err
 	}
-	var b strings.Builder
-	busy, err = look(&b, machine)
-	if err != nil {
-		return "", false, err
+	if err := s.look(machine); err != nil {
+		return err
 	}
 	for _, e := range entries {
-		err := inNamespace(netnsDir+"/"+e.Name(), func() error {
-			more, err := look(&b, "namespace "+e.Name())
-			busy = busy || more
-			return err
-		})
-		if err != nil {
-			return "", false, fmt.Errorf("looking into namespace %s: %w", e.Name(), err)
+		if s.differs() {
+			return nil
+		}
+		if err := inNamespace(netnsDir+"/"+e.Name(), func() error { return s.look("namespace " + e.Name()) }); err != nil {
+			return fmt.Errorf("looking into namespace %s: %w", e.Name(), err)
 		}
 	}
-	return b.String(), busy, nil
+	return nil
 }
 
 // inNamespace calls fn on a thread that is in the namespace, as are the programs that fn
@@ -104,12 +114,12 @@ var witnesses = []struct{ command, input, about string }{
 
 // underWay is a link that has a carrier, of which addrconf and the bridge that it is in have
 // not heard: its own address and its routes are still to come. The kernel tells them in the
-// background (linkwatch), and a busy one takes its time.
-var underWay = regexp.MustCompile(`[<,]LOWER_UP[,>].* state (DOWN|LOWERLAYERDOWN) `)
+// background (linkwatch), and a busy one takes its time. Or links came or went in the middle
+// of a list, as those do that are in a namespace that is taken apart.
+var underWay = regexp.MustCompile(`[<,]LOWER_UP[,>].* state (DOWN|LOWERLAYERDOWN) |Dump was interrupted`)
 
-// look asks all witnesses about the place that the thread is in, and reports whether the
-// kernel has still to do something there.
-func look(b *strings.Builder, place string) (busy bool, err error) {
+// look asks all witnesses about the place that the thread is in.
+func (s *sight) look(place string) error {
 	said := ""
 	for _, w := range witnesses {
 		if !strings.Contains(said, w.about) {
@@ -120,15 +130,18 @@ func look(b *strings.Builder, place string) (busy bool, err error) {
 		cmd.Stdin = strings.NewReader(w.input)
 		out, err := cmd.CombinedOutput()
 		if err != nil {
-			return false, fmt.Errorf("%s: %w: %s", w.command, err, out)
+			return fmt.Errorf("%s: %w: %s", w.command, err, out)
 		}
-		busy = busy || underWay.Match(out)
+		s.busy = s.busy || underWay.Match(out)
 		said += string(out)
-		fmt.Fprintf(b, "== %s: %s\n%s", place, w.command, settled(words[0], string(out)))
+		fmt.Fprintf(s, "== %s: %s\n%s", place, w.command, settled(words[0], string(out)))
+		if s.differs() {
+			return nil
+		}
 	}
 	settings, err := sysctls(place == machine)
-	fmt.Fprintf(b, "== %s: /proc/sys/net\n%s", place, settings)
-	return busy, err
+	fmt.Fprintf(s, "== %s: /proc/sys/net\n%s", place, settings)
+	return err
 }
 
 // volatile is what differs between two looks at one kernel: indices, timers, what a
@@ -173,67 +186,3 @@ func settled(program, text string) string {
 var late = regexp.MustCompile(`^(local|anycast) \S*:\S* .*\bproto kernel\b`)
 
 func comesLate(line string) bool { return late.MatchString(line) }
-
-// switched reports a setting that cnmctl turns on for the machine and leaves on, or that
-// the kernel changes along with one.
-func switched(path string) bool {
-	switch path[strings.LastIndexByte(path, '/')+1:] {
-	case "ip_forward", "forwarding", "mc_forwarding", "accept_redirects":
-		return true
-	}
-	return false
-}
-
-// sysctls lists the settings below net/ipv4 and net/ipv6, a line each. Of the machine's own
-// those that are switched for good are left out.
-func sysctls(own bool) (string, error) {
-	var b strings.Builder
-	for _, dir := range []string{"/proc/sys/net/ipv4", "/proc/sys/net/ipv6"} {
-		if err := settings(&b, dir, own); err != nil {
-			return "", fmt.Errorf("reading %s: %w", dir, err)
-		}
-	}
-	return b.String(), nil
-}
-
-// settings lists those below the directory. An interface may go meanwhile.
-func settings(b *strings.Builder, dir string, own bool) error {
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	for _, e := range entries {
-		path := dir + "/" + e.Name()
-		switch {
-		case e.IsDir():
-			err = errors.Join(err, settings(b, path, own))
-		case !own || !switched(path):
-			if value, ok := setting(path); ok {
-				fmt.Fprintf(b, "%s:%s\n", path, value)
-			}
-		}
-	}
-	return err
-}
-
-// setting reads a file below /proc/sys, if it can be read: some are only for writing, or
-// secret. There are a thousand in every namespace: os.ReadFile takes five calls for each, and
-// the kernel fills as much memory with zeros as the reader has room for (proc_sys_call_handler).
-func setting(path string) (string, bool) {
-	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return "", false
-	}
-	defer unix.Close(fd)
-	var short [64]byte
-	buf := short[:]
-	n, err := unix.Read(fd, buf)
-	if err == nil && n == len(buf) { // there is more, which only a first reading gives
-		buf = make([]byte, 1<<16)
-		n, err = unix.Pread(fd, buf, 0)
-	}
-	if err != nil {
-		return "", false
-	}
-	return strings.TrimSpace(string(buf[:n])), true
-}
