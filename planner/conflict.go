@@ -27,7 +27,7 @@ func (d *diff) conflict(n *node) *hcl.Diagnostic {
 		Severity: hcl.DiagError,
 		Summary:  "Name taken by something that is not this stack's",
 		Detail: fmt.Sprintf("%s is wanted by %s, but the name is taken by %s. cnmctl neither changes nor deletes what it did not make: %s.",
-			sentence(n.key), asker(n.want.Owner()), foreign.What, wayOut(n.want)),
+			sentence(n.key), asker(n.want.Owner()), foreign.What, wayOut(n.want, foreign)),
 		Subject: d.opts.at(n.owner()),
 	}
 }
@@ -36,15 +36,18 @@ func (d *diff) conflict(n *node) *hcl.Diagnostic {
 // particular, which is made only where it is missing.
 func lends(want state.Object, foreign state.Foreign) bool {
 	l, ok := want.(state.Link)
-	return ok && l.Type == state.VLAN && foreign.Stack == ""
+	return ok && l.Type == state.VLAN && foreign.Stack == "" && foreign.Type != state.OtherName
 }
 
 // wayOut says what a user can do about a name that is taken.
-func wayOut(want state.Object) string {
+func wayOut(want state.Object, foreign state.Foreign) string {
 	switch o := want.(type) {
 	case state.Namespace:
 		return fmt.Sprintf("remove it (ip netns del %s), or give the sandbox another name", o.Name)
 	case state.Link:
+		if foreign.Type == state.OtherName {
+			return fmt.Sprintf("take that name away (ip link property del dev %s altname %[1]s), or choose another", o.Name)
+		}
 		switch o.Type {
 		case state.Bridge:
 			return "remove or rename it, give the network another device, or build on it with adopt = true"
@@ -83,6 +86,8 @@ func (d *diff) adoption(n *node, want state.Adopted, foreign state.Foreign, take
 	}
 	var detail string
 	switch {
+	case taken && foreign.Type == state.OtherName:
+		detail = fmt.Sprintf("%s is named by %s, but that is %s. Name the link as it is called first of all.", sentence(n.key), asker(want.Asker), foreign.What)
 	case taken && want.Type == "":
 		return nil
 	case taken && foreign.Type == want.Type && foreign.Down:

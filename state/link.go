@@ -11,6 +11,8 @@ const (
 	// Given links were made by somebody else, a plugin, who gave them to a sandbox of ours.
 	// They go back to where they came from.
 	Given LinkType = "given"
+	// OtherName is the type of what is no link itself, but a further name of one (ip-link(8), altname).
+	OtherName LinkType = "altname"
 )
 
 // EthernetMTU is what the kernel gives new bridges and veths (ETH_DATA_LEN of

@@ -22,6 +22,7 @@ type link struct {
 	peer          int32 // IFLA_LINK: the number of a veth's other end, or of the link below
 	netnsid       int32 // of the namespace that it is in; -1: this one
 	name, alias   string
+	others        []string // alternative names, which nothing else may have either
 	kind          state.LinkType
 	group         uint32
 	mtu           int
@@ -92,6 +93,8 @@ func parseLink(b []byte) link {
 			l.netnsid = int32(number(data))
 		case unix.IFLA_ADDRESS:
 			copy(l.mac[:], data)
+		case unix.IFLA_PROP_LIST:
+			l.parseProperties(data)
 		case unix.IFLA_QDISC:
 			l.qdisc = qdiscKind(data)
 		case unix.IFLA_LINKINFO:
@@ -101,6 +104,14 @@ func parseLink(b []byte) link {
 		}
 	})
 	return l
+}
+
+func (l *link) parseProperties(b []byte) {
+	attrs(b, func(typ uint16, data []byte) {
+		if typ == unix.IFLA_ALT_IFNAME {
+			l.others = append(l.others, cstring(data))
+		}
+	})
 }
 
 func (l *link) parseInfo(b []byte) {
@@ -229,6 +240,16 @@ func (l *link) object(p state.Place, on *held, stack string) state.Object {
 		o.On = l.on
 	}
 	return o
+}
+
+// otherNames are the names that the link takes besides its own. They are nobody's of ours:
+// whoever gave them may take them away.
+func (l *link) otherNames(p state.Place) []state.Object {
+	var names []state.Object
+	for _, name := range l.others {
+		names = append(names, state.Foreign{K: state.LinkKey(p, name), What: "an alternative name of " + l.name, Type: state.OtherName})
+	}
+	return names
 }
 
 // foreign says what a link is that is not ours.

@@ -162,6 +162,7 @@ func (k *Kernel) gather(ctx context.Context, live *Live, host *reading, spaces [
 		for i := range r.on.links {
 			l := &r.on.links[i]
 			index[l.name] = l.index
+			r.foreign = append(r.foreign, l.otherNames(r.place)...)
 			if ns, ok := r.place.Netns(); ok && l.index == loopbackIndex {
 				if !r.on.lent {
 					live.Identities[state.NamespaceKey(ns)] = space
