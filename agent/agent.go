@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
+	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -26,6 +27,8 @@ type Agent struct {
 	// Record is the host's own, which the agent keeps in the store; nil: it is none of the
 	// agent's business.
 	Record *state.HostRecord
+	// Underlay is the MTU of the host's interface with an address, 0 for none; nil: nobody knows.
+	Underlay func(netip.Addr) int
 	// Info says whose process the agent is.
 	Info    state.LockInfo
 	Log     *slog.Logger
@@ -56,7 +59,8 @@ type Agent struct {
 	// lockedOut: what the host holds could not be put back, because somebody has the lock.
 	lockedOut bool
 	// doubts are for the watch: Consul may not be the one that it was.
-	doubts chan error
+	doubts   chan error
+	underlay underlay
 	// unsettled says that a store was found that may have to be settled.
 	unsettled chan struct{}
 	// hosts is how many the stack has, as far as is known.
@@ -83,9 +87,11 @@ func (a *Agent) Run(ctx context.Context) error {
 	a.follower = a.Host.Follow(a.Store)
 	news := make(chan state.News, 1)
 	a.reports, a.doubts, a.unsettled = make(chan report, 1), make(chan error, 1), make(chan struct{}, 1)
+	a.underlay.found = make(chan state.HostRecord, 1)
 	a.others.Go(func() { a.watch(ctx, news) })
 	a.others.Go(func() { a.attend(ctx) })
 	a.others.Go(func() { a.settleStores(ctx) })
+	a.others.Go(func() { a.tellUnderlay(ctx) })
 	a.others.Go(func() { a.tell(ctx) })
 	a.loop(ctx, news)
 	a.others.Wait()
@@ -204,6 +210,7 @@ func (a *Agent) pass(ctx context.Context, cause string) error {
 	if err == nil {
 		a.once.Do(a.Ready)
 		a.checkServices(ctx, a.records.World)
+		a.measure()
 	}
 	a.report(err, true)
 	a.reclaim(ctx, err)

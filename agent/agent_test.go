@@ -131,7 +131,7 @@ func (f *fixture) start() (stop func()) {
 		Host: agent.Host{Stack: "shop", Name: "b", Drivers: registry.All()}, Store: f.open(f.T),
 		Open: f.machine.open, Changed: f.changed, Follow: func(state.World) error { return nil },
 		Record: &vtep, Log: slog.New(slog.NewTextHandler(&f.log, nil)), Metrics: &f.metrics, Ready: func() {},
-		Dial: f.dial,
+		Dial: f.dial, Underlay: func(netip.Addr) int { return 1400 },
 	}
 	if f.plain {
 		a.Record = nil
@@ -371,6 +371,16 @@ func TestAgentWaitsForTheOtherHalf(t *testing.T) {
 	if !f.has("shop-db") || strings.Contains(f.log.String(), "action=delete") {
 		t.Errorf("db was deleted:\n%s", f.log.String())
 	}
+
+	// A host that the configuration has says what the others cannot know.
+	b := state.HostRecord{Mark: state.Owner{Stack: "shop", Address: "host.b"}, Name: "b", VTEP: addr("10.99.0.11")}
+	f.write(state.Create, b)
+	f.changed <- struct{}{}
+	f.until("the MTU of the underlay is written", func() bool {
+		hosts, err := f.store.Hosts(context.Background())
+		h, is := hosts[b.Key()].(state.HostRecord)
+		return err == nil && is && h.MTU == 1400 && !h.Registered
+	})
 }
 
 // What concerns other hosts makes no work, and nobody waits for it.

@@ -57,6 +57,23 @@ func TestLookRefusesALostStore(t *testing.T) {
 	}
 }
 
+func TestMeasured(t *testing.T) {
+	b := state.HostRecord{Mark: state.Owner{Stack: "shop", Address: "host.b"}, Name: "b", VTEP: addr("10.99.0.11")}
+	found, written, moved := b, b, b
+	found.MTU, written.MTU, moved.VTEP = 1400, 9000, addr("10.99.0.12")
+	for name, c := range map[string]struct {
+		have state.Object
+		says bool
+	}{"not said": {b, true}, "said": {written, false}, "another end": {moved, false}, "gone": {box("db", "b"), false}} {
+		hosts := state.World{}
+		hosts.Add(c.have)
+		op := agent.Measured(hosts, found)
+		if (op != nil) != c.says || c.says && op.After != found {
+			t.Errorf("%s: %+v", name, op)
+		}
+	}
+}
+
 func TestCaught(t *testing.T) {
 	world := state.World{}
 	world.Add(box("web", "a"), box("db", "b"), box("free", ""))

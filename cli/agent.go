@@ -97,6 +97,7 @@ func newAgent(s *session) (*watchdog, error) {
 		Host: f.thisHost(), Store: cluster, Log: newLogger(s.env.Stderr, level), Metrics: &agent.Metrics{}, Resync: s.Duration("resync"),
 		Info: state.LockInfo{Operation: "agent", Who: whoAmI(f.host), PID: os.Getpid(), Since: time.Now().Format(time.RFC3339)},
 	}}
+	a.Underlay = underlayMTU
 	a.Open = func(ctx context.Context) (agent.Machine, func(), error) { return openMachine(ctx, s, f, store) }
 	if by := s.String("advertise"); by != "" {
 		if a.Record, err = advertised(f.stack, f.host, by); err != nil {

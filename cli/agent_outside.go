@@ -44,6 +44,22 @@ func advertised(stack, host, by string) (*state.HostRecord, error) {
 	return nil, fmt.Errorf("-advertise=%s: this host has no interface called so, and none with such an address; there is %s", by, strings.Join(names, ", "))
 }
 
+// underlayMTU is the MTU of this host's interface with the address, 0 for none.
+func underlayMTU(vtep netip.Addr) int {
+	links, err := net.Interfaces()
+	if err != nil {
+		return 0
+	}
+	for _, l := range links {
+		if addresses, err := l.Addrs(); err == nil {
+			if _, ok := tunnelEnd(addresses, vtep, false); ok {
+				return l.MTU
+			}
+		}
+	}
+	return 0
+}
+
 // tunnelEnd finds the address asked for among an interface's; the first that others can
 // reach if it is the interface that was asked for, IPv4 before IPv6.
 func tunnelEnd(addresses []net.Addr, asked netip.Addr, any bool) (end netip.Addr, ok bool) {

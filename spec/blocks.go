@@ -185,7 +185,7 @@ func hostSchema() BlockSchema {
 		Doc:  "A host of a cluster. The label is the host's name.",
 		Attrs: append([]AttrSchema{
 			attr("vtep", cty.String, "The address where the host's overlay tunnels end.").checked(onStrings(checkHostAddr(0))),
-			attr("mtu", cty.Number, "The largest packet, in bytes, of the network that the tunnels go through. The MTU of overlay networks follows from the smallest of all hosts. Default: that of the interface with the `vtep`, which each host finds when it plans; 1500 until then.").checked(between(576, 65535)),
+			attr("mtu", cty.Number, "The largest packet, in bytes, of the network that the tunnels go through. The MTU of overlay networks follows from the smallest of all hosts. Default: that of the interface with the `vtep`, which each host finds when it plans, or its agent; 1500 until then.").checked(between(576, 65535)),
 		}, repeated()...),
 	}}
 }
