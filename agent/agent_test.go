@@ -115,7 +115,7 @@ func newFixture(t *testing.T) *fixture {
 
 func (f *fixture) open(t *testing.T) *consul.Store {
 	t.Helper()
-	store, err := consul.Open(consul.Options{Stack: "shop", Address: f.server.HTTP, SessionTTL: 10 * time.Second})
+	store, err := consul.Open(consul.Options{Stack: "shop", Address: f.server.HTTP, SessionTTL: 10 * time.Second, Silence: 30 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package cli
 import (
 	"io"
 	"os"
+	"time"
 
 	"github.com/cnmctl/cnmctl/state"
 	"golang.org/x/term"
@@ -18,6 +19,9 @@ type Env struct {
 	// WrapKernel and WrapStore put something between the applier and its targets; nil in
 	// production. Tests inject faults with them.
 	WrapKernel, WrapStore func(state.Target) state.Target
+	// ConsulSilence is for how long Consul may say nothing, 0 for as long as is usual. Tests
+	// are more patient on a busy machine.
+	ConsulSilence time.Duration
 }
 
 // withDefaults fills in what was left out, so that nobody else has to ask.

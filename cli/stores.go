@@ -56,5 +56,6 @@ func (s *session) openConsul(stack string, c map[string]string) (*consul.Store, 
 		Address: c["address"], Scheme: c["scheme"], Datacenter: c["datacenter"], Namespace: c["namespace"],
 		Token: c["token"], TokenFile: c["token_file"],
 		CAFile: c["ca_file"], CertFile: c["cert_file"], KeyFile: c["key_file"],
+		Silence: s.env.ConsulSilence,
 	})
 }

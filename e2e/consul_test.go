@@ -52,8 +52,10 @@ func consulVerb(ts *testscript.TestScript, neg bool, args []string) {
 		m.consul.Kill()
 	case "freeze":
 		m.consul.Freeze()
+		ts.Setenv(silenceEnv, asUsual)
 	case "thaw":
 		m.consul.Thaw()
+		ts.Setenv(silenceEnv, patiently)
 	default:
 		binary, err := consultest.Binary()
 		ts.Check(err)

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cnmctl/cnmctl/cli"
 	"github.com/cnmctl/cnmctl/e2e/apart"
@@ -27,10 +28,15 @@ func TestMain(m *testing.M) {
 
 // cnmctl is the command under test, in a process of its own.
 func cnmctl() {
+	silence, _ := time.ParseDuration(os.Getenv(silenceEnv)) // "" outside of a script
 	os.Exit(cli.Main(os.Args, cli.Env{
-		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv,
+		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, ConsulSilence: silence,
 	}))
 }
+
+// silenceEnv says how long Consul may be silent. One that only has too little of a busy machine
+// is waited for, and one that is frozen for no longer than is usual: "0s".
+const silenceEnv, patiently, asUsual = "CNMCTL_E2E_CONSUL_SILENCE", "30s", "0s"
 
 // vethPlugin is the plugin of the example "remote", in a process of its own. Its networks are of
 // the scope that is its argument, or local.
@@ -80,6 +86,7 @@ func setup(env *testscript.Env) error {
 	}
 	env.Setenv("CNMCTL_IN_AUTOMATION", "1")
 	env.Setenv("HOME", env.WorkDir)
+	env.Setenv(silenceEnv, patiently)
 	env.Values[memoryKey{}] = &memory{kernels: map[string]string{}, talks: map[string]net.Conn{}, strangers: map[string]*exec.Cmd{}}
 	return os.CopyFS(filepath.Join(env.WorkDir, "examples"), os.DirFS("../examples"))
 }

@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -168,24 +169,36 @@ func pinging(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(cmd.Start())
 	ts.Defer(func() { _ = cmd.Process.Kill() })
 	remembered(ts).ping = &background{cmd, out}
-	// Some of the pings are to be from before the change.
-	for deadline := time.Now().Add(time.Minute); strings.Count(out.String(), "bytes from") < 5; time.Sleep(10 * time.Millisecond) {
+	answers(ts, out, 5) // some are to be from before the change
+}
+
+// answers waits for so many more answers to the pings that out is of.
+func answers(ts *testscript.TestScript, out *output, more int) {
+	had := strings.Count(out.String(), "bytes from")
+	for deadline := time.Now().Add(patience); strings.Count(out.String(), "bytes from") < had+more; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			ts.Fatalf("%s does not reach %s:\n%s", args[0], args[1], out)
+			ts.Fatalf("pings are no longer answered:\n%s", tail(out.String(), 6))
 		}
 	}
 }
 
+// sequence is what an answer to a ping says of which it answers.
+var sequence = regexp.MustCompile(`icmp_seq=(\d+) .*ttl=`)
+
+// noLoss wants an answer to each ping but to those that are still under way, and some from
+// after the change.
 func noLoss(ts *testscript.TestScript, neg bool, args []string) {
 	bg := remembered(ts).ping
 	usage(ts, neg, len(args) == 0 && bg != nil, "no-loss, after pinging")
-	time.Sleep(100 * time.Millisecond)
+	answers(ts, bg.out, 5)
 	ts.Check(bg.cmd.Process.Signal(syscall.SIGINT))
-	code, err := exitCode(bg.cmd.Wait())
+	_, err := exitCode(bg.cmd.Wait())
 	ts.Check(err)
 	remembered(ts).ping = nil
-	if code != 0 || !strings.Contains(bg.out.String(), " 0% packet loss") {
-		ts.Fatalf("pings were lost:\n%s", tail(bg.out.String(), 6))
+	for i, answer := range sequence.FindAllStringSubmatch(bg.out.String(), -1) {
+		if answer[1] != strconv.Itoa(i+1) {
+			ts.Fatalf("ping %d was lost:\n%s", i+1, tail(bg.out.String(), 6))
+		}
 	}
 }
 

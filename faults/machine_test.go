@@ -22,6 +22,7 @@ func cnmctl(env cli.Env, args ...string) (int, string) {
 // alone lets nothing of the tester's environment in.
 func alone(env cli.Env) cli.Env {
 	env.Stdin, env.Getenv = strings.NewReader(""), getenv
+	env.ConsulSilence = patience / 2
 	env.Environ = func() []string { return nil }
 	return env
 }

@@ -21,7 +21,7 @@ func TestContract(t *testing.T) {
 	statetest.Run(t, func(*testing.T) func() (state.RecordStore, error) {
 		path := fmt.Sprint("contract/", n.Add(1))
 		return func() (state.RecordStore, error) {
-			return consul.Open(consul.Options{Stack: statetest.Stack, Path: path, Address: server.HTTP})
+			return consul.Open(consul.Options{Stack: statetest.Stack, Path: path, Address: server.HTTP, Silence: patience / 2})
 		}
 	})
 }
@@ -29,7 +29,7 @@ func TestContract(t *testing.T) {
 // open opens a store of the stack "shop" at the address; change says what is different.
 func open(t testing.TB, address string, change ...func(*consul.Options)) *consul.Store {
 	t.Helper()
-	o := consul.Options{Stack: "shop", Address: address, Who: "test"}
+	o := consul.Options{Stack: "shop", Address: address, Who: "test", Silence: patience / 2}
 	for _, c := range change {
 		c(&o)
 	}

@@ -154,7 +154,7 @@ func TestUnreachable(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			server := consultest.Start(t, consultest.Options{Durable: true})
-			store := open(t, server.HTTP)
+			store := open(t, server.HTTP, impatient)
 			mustApply(t, store, creates(network("a")))
 			lose(server)
 			wantUnreachable(t, store, server.HTTP)
@@ -168,9 +168,12 @@ func TestUnreachable(t *testing.T) {
 	t.Run("never spoken to", func(t *testing.T) {
 		t.Parallel()
 		hole := blackHole(t)
-		wantUnreachable(t, open(t, hole), hole)
+		wantUnreachable(t, open(t, hole, impatient), hole)
 	})
 }
+
+// impatient is a store that waits no longer for Consul than it does outside of tests.
+func impatient(o *consul.Options) { o.Silence = 0 }
 
 // wantUnreachable tries everything; all of it together ends within ten seconds.
 func wantUnreachable(t *testing.T, store *consul.Store, address string) {
@@ -232,7 +235,7 @@ func TestInterruptedWhileConsulIsSilent(t *testing.T) {
 	if _, err := store.Snapshot(ctx); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("error is %v", err)
 	}
-	if took := time.Since(start); took > 5*time.Second {
+	if took := time.Since(start); took > patience/2 {
 		t.Errorf("it took %s", took)
 	}
 }
@@ -333,8 +336,5 @@ func TestManyEndpoints(t *testing.T) {
 	read := time.Since(start) - written
 	mustApply(t, store, deletes(objects...))
 	t.Logf("%d endpoints with their claims: written in %s, read in %s, removed in %s", count, written, read, time.Since(start)-written-read)
-	if took := time.Since(start); took > time.Minute { // it is 4 s on an idle machine
-		t.Errorf("it took %s", took)
-	}
 	check(t, unlock())
 }

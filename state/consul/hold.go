@@ -31,7 +31,7 @@ type hold struct {
 // hold begins to keep the lock of a session that was made not before the given time.
 func (s *Store) hold(session string, since time.Time) *hold {
 	ctx, cancel := context.WithCancel(context.Background())
-	ctx = withSilence(ctx, silence)
+	ctx = withSilence(ctx, usualSilence)
 	h := &hold{session: session, stop: cancel, lost: make(chan struct{})}
 	go s.renew(ctx, h, since)
 	go s.watch(ctx, h)

@@ -51,13 +51,13 @@ func (l *link) note(answered bool) {
 // call must be one that can be made twice.
 func (s *Store) try(ctx context.Context, doing string, call func(context.Context) error) error {
 	reached, lost := s.link.state()
-	limit := patience
+	limit, silence := patience, s.silence
 	if lost {
-		limit = impatience
+		limit, silence = impatience, min(impatience, s.silence)
 	}
 	ctx, cancel := context.WithTimeout(ctx, longestAnswer)
 	defer cancel()
-	ctx = withSilence(ctx, min(limit, silence))
+	ctx = withSilence(ctx, silence)
 	deadline := time.Now().Add(limit)
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
 		err := call(ctx)

@@ -1,6 +1,7 @@
 package consul
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,20 +13,23 @@ import (
 	"github.com/hashicorp/consul/api"
 )
 
-// silence is how long Consul may say nothing while it owes us something. A limit on the
+// usualSilence is how long Consul may say nothing while it owes us something. A limit on the
 // whole of an answer would be wrong: a hundred thousand records take their time.
-const silence = 4 * time.Second
+const usualSilence = 4 * time.Second
 
 var errSilent = errors.New("Consul does not answer") //nolint:staticcheck // a name is capitalized
 
 // impatient gives up on a server that says nothing for too long: one that is frozen, or
 // behind a network that swallows packets, where a connection stays open for minutes.
-type impatient struct{ next http.RoundTripper }
+type impatient struct {
+	next    http.RoundTripper
+	silence time.Duration
+}
 
 // RoundTrip sends the request; the limit holds for the answer's header and then for each
 // piece of its body. A blocking query may be silent for as long as it asked to wait.
 func (t impatient) RoundTrip(req *http.Request) (*http.Response, error) {
-	limit := silenceIn(req.Context())
+	limit := cmp.Or(silenceIn(req.Context()), t.silence)
 	if wait, err := time.ParseDuration(req.URL.Query().Get("wait")); err == nil {
 		limit += wait + wait/16 // Consul adds up to a sixteenth
 	}
@@ -92,14 +96,12 @@ func (b *timedBody) Close() error {
 
 type silenceKey struct{}
 
-// withSilence is ctx for requests that are less patient than usual.
+// withSilence is ctx for requests with a patience of their own.
 func withSilence(ctx context.Context, limit time.Duration) context.Context {
 	return context.WithValue(ctx, silenceKey{}, limit)
 }
 
 func silenceIn(ctx context.Context) time.Duration {
-	if limit, ok := ctx.Value(silenceKey{}).(time.Duration); ok {
-		return limit
-	}
-	return silence
+	limit, _ := ctx.Value(silenceKey{}).(time.Duration)
+	return limit
 }
