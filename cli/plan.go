@@ -30,6 +30,9 @@ func plan(ctx context.Context, s *session) error {
 	if err := s.arguments(0, 0); err != nil {
 		return err
 	}
+	if as := s.String("as"); s.Bool("json") && as != "text" {
+		return s.misuse(fmt.Errorf("-json tells of the run line by line, -as=%s is one document; give one of them, or -json-into=FILE", as))
+	}
 	if err := s.story(); err != nil {
 		return err
 	}

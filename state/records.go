@@ -318,7 +318,9 @@ func (e Endpoint) Attrs() []Attr {
 	}
 	mac := strAttr("mac", e.MAC.String())
 	mac.Quiet = e.MAC.IsZero()
-	attrs = append(attrs, mac, strAttr("interface", e.Interface))
+	ifname := strAttr("interface", e.Interface)
+	ifname.Quiet = e.Interface == ""
+	attrs = append(attrs, mac, ifname)
 	attrs = e.open(attrs)
 	attrs = append(attrs, strAttr("host_interface", e.HostInterface).quiet())
 	for i, p := range e.Ports {
