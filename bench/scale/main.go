@@ -31,7 +31,7 @@ func main() {
 	flag.IntVar(&s.endpoints, "endpoints", 100000, "endpoints in all")
 	ramp := flag.Duration("ramp", 2*time.Minute, "time in which the agents start")
 	idle := flag.Duration("idle", 30*time.Second, "time to watch them do nothing")
-	loss := flag.Bool("lose", false, "have Consul lose its data at the end; two processors are enough for 100 hosts")
+	loss := flag.Bool("lose", false, "have Consul lose its data at the end; two processors are enough for some hundred hosts")
 	flag.Parse()
 	if err := run(s, *ramp, *idle, *loss); err != nil {
 		fmt.Fprintln(os.Stderr, "bench/scale:", err)

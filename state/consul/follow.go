@@ -105,6 +105,12 @@ func (f *follower) Read(ctx context.Context) (state.Share, error) {
 	if err := f.begin(ctx); err != nil {
 		return state.Share{}, err
 	}
+	if f.base.Index == 0 {
+		// A Consul that has lost its data is asked by all hosts at once.
+		if there, err := f.store.holds(ctx, whole); err != nil || !there {
+			return state.Share{World: state.World{}}, err
+		}
+	}
 	for parts := f.missing(); len(parts) > 0; parts = f.missing() {
 		if err := f.fetch(ctx, parts); err != nil {
 			return state.Share{}, err
@@ -263,20 +269,19 @@ func (f *follower) share(ctx context.Context) (state.Share, error) {
 		return sh, nil
 	}
 	var err error
-	sh.Alive, err = f.store.holdsBlocks(ctx)
+	sh.Alive, err = f.store.holds(ctx, scope{networkDir, sandboxDir, endpointDir})
 	return sh, err
 }
 
-// holdsBlocks reports that the stack has more than its hosts.
-func (s *Store) holdsBlocks(ctx context.Context) (is bool, err error) {
-	var dirs []string
+// holds reports that the stack has something of these.
+func (s *Store) holds(ctx context.Context, of scope) (is bool, err error) {
+	var there []string
 	err = s.try(ctx, "listing the records of stack "+s.stack, func(ctx context.Context) (err error) {
-		dirs, _, err = s.client.KV().Keys(s.keys.root, "/", consistent(ctx))
+		there, _, err = s.client.KV().Keys(s.keys.root, "/", consistent(ctx))
 		return err
 	})
-	for _, dir := range dirs {
-		rest := strings.TrimPrefix(dir, s.keys.root)
-		is = is || rest == networkDir || rest == sandboxDir || rest == endpointDir
+	for _, part := range there {
+		is = is || slices.Contains(of, strings.TrimPrefix(part, s.keys.root))
 	}
 	return is, err
 }

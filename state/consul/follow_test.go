@@ -200,6 +200,14 @@ func TestFollowReadsAHostsShare(t *testing.T) {
 func TestFollowReadsOnlyWhatHasChanged(t *testing.T) {
 	server := consultest.Start(t, consultest.Options{})
 	writer := open(t, server.HTTP)
+	m := metered(t, server)
+	store := open(t, m.URL)
+	if share, err := store.Follow("a", isOverlay).Read(t.Context()); err != nil || share.Alive || len(share.World) > 0 {
+		t.Errorf("of nothing it reads %+v, %v", share, err)
+	}
+	if requests, _ := m.spent(); requests > 2 {
+		t.Errorf("to read nothing costs %d requests", requests)
+	}
 	c := &cluster{objects: []state.Object{overlay("mine"), overlay("others")}}
 	c.host("a", "mine")
 	c.host("b", "others")
@@ -207,8 +215,6 @@ func TestFollowReadsOnlyWhatHasChanged(t *testing.T) {
 		c.objects = append(c.objects, on("mine", fmt.Sprint("m", i), "a"), on("others", fmt.Sprint("o", i), "b"))
 	}
 	mustApply(t, writer, creates(c.objects...))
-	m := metered(t, server)
-	store := open(t, m.URL)
 	f := store.Follow("a", isOverlay)
 	known := state.Revision{}
 	cost := func(what string, mostRequests, mostBytes int64) {
