@@ -46,11 +46,34 @@ func (r *run) postpone(n *nursery) {
 }
 
 // Raise brings up the ports that wait until all else has been done, and returns when all that
-// is behind ports has its carrier. A Snapshot brings them up too, when it has read the
-// namespaces, but does not wait for carriers.
+// is behind ports has its carrier, and the ports themselves. A Snapshot brings them up too,
+// when it has read the namespaces, but does not wait for carriers.
 func (k *Kernel) Raise(ctx context.Context) error {
 	err := k.raiseLate(ctx)
-	return errors.Join(err, k.awaitCarriers())
+	return errors.Join(err, k.awaitCarriers(), k.settleMute())
+}
+
+// listen notes the ports of the host that pass nothing on because the kernel saw them before
+// their carrier came, and has not got to them again: it gets to a hundred in a second.
+func (k *Kernel) listen(links []link) {
+	k.mute = k.mute[:0]
+	for i := range links {
+		if l := &links[i]; l.mute && ownGroup(l.group, k.stack) {
+			k.mute = append(k.mute, l.name)
+		}
+	}
+}
+
+// settleMute has the kernel act on the carriers of the ports that listen has noted.
+func (k *Kernel) settleMute() error {
+	names := k.mute
+	k.mute = nil
+	for _, name := range names {
+		if err := k.places[state.Host].conn.askFor(noCancel, name); err != nil && !isAny(err, unix.ENODEV) {
+			return fmt.Errorf("waiting for the carrier of %s in the host: %w", name, err)
+		}
+	}
+	return nil
 }
 
 // raiseLate brings up the ports that wait, and has the kernel act on the carriers of what is

@@ -40,6 +40,8 @@ type Kernel struct {
 	late   []crowded // ports that wait
 	// carriers are those that ends behind ports which have waited are getting, nil for none.
 	carriers *carriers
+	// mute are ports whose carriers the kernel has not acted on when they were read.
+	mute []string
 	// strangers are tunnels of others that a snapshot comes across.
 	strangers strangers
 	defaults  map[string]string // sysctls of a new namespace, by path

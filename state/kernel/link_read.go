@@ -12,6 +12,7 @@ const (
 	// From linux/rtnetlink.h and linux/ipv6.h, not in package unix.
 	extFilterSkipStats = 1 << 3
 	devconfDisableIPv6 = 26
+	operLowerDown      = 3 // IF_OPER_LOWERLAYERDOWN in linux/if.h
 
 	loopbackIndex = 1 // LOOPBACK_IFINDEX: lo is the first device of every namespace
 )
@@ -28,6 +29,7 @@ type link struct {
 	mtu           int
 	mac           state.MAC
 	up            bool
+	mute          bool // its carrier has come, and the kernel has not acted on that yet
 	noIPv6        bool
 	hairpin       bool
 	isolated      bool
@@ -93,6 +95,8 @@ func parseLink(b []byte) link {
 			l.netnsid = int32(number(data))
 		case unix.IFLA_ADDRESS:
 			copy(l.mac[:], data)
+		case unix.IFLA_OPERSTATE:
+			l.mute = native.Uint32(b[8:])&unix.IFF_LOWER_UP != 0 && number(data) == operLowerDown
 		case unix.IFLA_PROP_LIST:
 			l.parseProperties(data)
 		case unix.IFLA_QDISC:

@@ -129,7 +129,7 @@ func TestPortHolders(t *testing.T) {
 func TestStaleFlows(t *testing.T) {
 	any4, ip := netip.Addr{}, netip.MustParseAddr
 	s := &staleFlows{
-		gone:  map[hostPort]netip.AddrPort{{false, 6, any4, 8080}: netip.MustParseAddrPort("10.1.0.2:80"), {false, 132, any4, 9000}: netip.MustParseAddrPort("10.1.0.2:90"),
+		gone: map[hostPort]netip.AddrPort{{false, 6, any4, 8080}: netip.MustParseAddrPort("10.1.0.2:80"), {false, 132, any4, 9000}: netip.MustParseAddrPort("10.1.0.2:90"),
 			{false, 6, any4, 80}: netip.MustParseAddrPort("10.1.0.2:80")},
 		come:  map[hostPort]bool{{false, 17, any4, 53}: true, {false, 17, ip("192.0.2.1"), 54}: true},
 		local: map[netip.Addr]bool{ip("192.0.2.1"): true, ip("192.0.2.2"): true},

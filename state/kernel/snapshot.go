@@ -140,6 +140,7 @@ func (k *Kernel) raiseAndRead(ctx context.Context, host *reading, live *Live) er
 		return errors.Join(err, k.awaitCarriers())
 	}
 	if host.on.links, err = host.conn.links(ctx); err == nil {
+		k.listen(host.on.links)
 		err = k.readHost(ctx, host, live)
 	}
 	if err != nil {
