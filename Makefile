@@ -11,7 +11,7 @@ CONSUL    := bin/consul
 QUICK     := $(CNMCTL) -chdir=examples/quickstart
 GOTEST    := $(GO) run -C tools ./gotest
 # Packages are tested in this order: those first that take longest.
-LONG      := ./e2e/vm ./drivers/registry ./faults ./state/consul ./laws
+LONG      := ./e2e/vm ./drivers/registry ./faults ./state/consul ./e2e ./laws
 # What does more than one thing at a time runs once more with the race detector, except for
 # tests that only look at what cnmctl says, or at which packets pass. The detector needs cgo;
 # cnmctl itself never does.

@@ -12,7 +12,7 @@ func TestDeathAnytime(t *testing.T) {
 	life(t, func(t *testing.T, s stage) {
 		tries := 40
 		if testing.Short() {
-			tries = 2
+			tries = 1
 		}
 		start := time.Now()
 		cmd := command(s.run)

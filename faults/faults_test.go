@@ -104,11 +104,11 @@ func operations(t *testing.T, run []string) []state.Op {
 }
 
 // each calls f with operations of the stage, in full tests with every step-th and in short
-// ones with one early and one late, until it fails.
+// ones with one, until it fails.
 func (s stage) each(t *testing.T, step int, f func(t *testing.T, n int)) {
 	first := 0
 	if testing.Short() {
-		first, step = len(s.ops)/3, max(1, len(s.ops)/2)
+		first, step = len(s.ops)/2, len(s.ops)
 	}
 	t.Logf("%d operations", len(s.ops))
 	for n := first; n < len(s.ops) && !t.Failed(); n += step {

@@ -109,7 +109,7 @@ func (s pluggedStage) isAfter(t *testing.T, o *outlet) {
 func (s pluggedStage) eachCall(t *testing.T, f func(t *testing.T, n int)) {
 	step := 1
 	if testing.Short() {
-		step = 7
+		step = 11
 	}
 	t.Logf("%d calls", len(s.calls))
 	for n := 0; n < len(s.calls) && !t.Failed(); n += step {

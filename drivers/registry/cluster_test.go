@@ -194,10 +194,11 @@ func (c *cluster) pings(lines ...string) {
 		if len(f) == 2 {
 			f = []string{f[0], "", f[1]}
 		}
-		ping := fmt.Sprintf("%sping -n -c 2 -i 0.2 -W 1 %s >/dev/null 2>&1", c.in(f[0], f[1]), f[2])
+		ping := "ping -n -c 2 -i 0.2 -W 1 " + f[2]
 		if !strings.HasPrefix(line, "!") { // the machine may be slow
-			ping = fmt.Sprintf("timeout 60 sh -c 'until %s; do sleep 0.1; done'", ping)
+			ping = "timeout 60 sh -c 'until ping -n -c 1 -W 1 " + f[2] + "; do sleep 0.1; done'"
 		}
+		ping = c.in(f[0], f[1]) + ping + " >/dev/null 2>&1"
 		fmt.Fprintf(&b, "(%s && echo %d) &\n", ping, i)
 	}
 	works := map[string]bool{}

@@ -1,7 +1,7 @@
 package registry_test
 
 import (
-	"bytes"
+	"bufio"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -151,31 +152,50 @@ func (c *cluster) checkComesAndGoes(topology *spec.Topology) {
 	}
 }
 
+// sequence is what an answer to a ping says of which it answers.
+var sequence = regexp.MustCompile(`icmp_seq=(\d+) .*ttl=`)
+
 // keepPinging pings until the function that it returns is called, which looks that none of
-// the pings was lost. The last one may still be under way.
+// the pings was lost, but for those that are still under way.
 func (c *cluster) keepPinging(host, space, address string) func() {
-	var out bytes.Buffer
 	args := strings.Fields(c.in(host, space) + "ping -n -i 0.05 " + address)
 	cmd := exec.Command(args[0], args[1:]...)
-	cmd.Stdout = &out
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		c.t.Fatal(err)
+	}
 	if err := cmd.Start(); err != nil {
 		c.t.Fatal(err)
 	}
-	return func() {
-		time.Sleep(200 * time.Millisecond)
-		_ = cmd.Process.Signal(syscall.SIGINT)
-		_ = cmd.Wait()
-		seen := regexp.MustCompile(`icmp_seq=(\d+) ttl`).FindAllStringSubmatch(out.String(), -1)
-		for i, m := range seen {
-			if m[1] != strconv.Itoa(i+1) {
-				c.t.Errorf("ping %d from %s was lost:\n%s", i+1, host, out.String())
+	var seen atomic.Int32
+	lost := make(chan string, 1)
+	go func() {
+		defer close(lost)
+		for lines := bufio.NewScanner(out); lines.Scan(); {
+			m := sequence.FindStringSubmatch(lines.Text())
+			if m != nil && m[1] != fmt.Sprint(seen.Add(1)) {
+				lost <- lines.Text()
 				return
 			}
 		}
-		sent := regexp.MustCompile(`(\d+) packets transmitted`).FindStringSubmatch(out.String())
-		if n, _ := strconv.Atoi(append(sent, "", "")[1]); n < 10 || n-len(seen) > 1 {
-			c.t.Errorf("%d pings from %s, %d answers:\n%s", n, host, len(seen), out.String())
+	}()
+	more := func(n int32) {
+		c.t.Helper()
+		for end, had := time.Now().Add(time.Minute), seen.Load(); seen.Load() < had+n; time.Sleep(10 * time.Millisecond) {
+			if time.Now().After(end) {
+				c.t.Errorf("pings from %s are no longer answered, after %d", host, had)
+				return
+			}
 		}
+	}
+	more(1) // before anything changes
+	return func() {
+		more(4)
+		_ = cmd.Process.Kill()
+		if after, gap := <-lost; gap {
+			c.t.Errorf("a ping from %s was lost before %q", host, after)
+		}
+		_ = cmd.Wait() // it was killed
 	}
 }
 

@@ -6,12 +6,14 @@ import (
 	"net"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // transfer sends bytes over TCP between two namespaces, both ways at once.
 func (c *cluster) transfer(from, to, address string, size int64) {
 	c.t.Helper()
-	deadline := time.Now().Add(time.Minute)
+	deadline := time.Now().Add(5 * time.Minute)
 	var l net.Listener
 	inNamespace(c.t, to, func() (err error) {
 		l, err = net.Listen("tcp", net.JoinHostPort(address, "7000"))
@@ -62,16 +64,44 @@ type zeros struct{}
 
 func (zeros) Read(b []byte) (int, error) { return len(b), nil }
 
-// sniff is what tcpdump sees on a link of the test's machine while do runs.
+// sniff is what tcpdump sees on a link of the test's machine, up-a or another one to a host,
+// while do runs. It is through when it has seen a frame that the host sends after all others.
 func (c *cluster) sniff(link, filter string, do func()) []string {
 	c.t.Helper()
 	dir := c.t.TempDir()
-	c.Sh(fmt.Sprintf(`cd %s; tcpdump -i %s -nn -l -e --immediate-mode '%s' >seen 2>said & echo $! >pid
-until grep -q 'listening on' said; do sleep 0.02; done`, dir, link, filter))
+	c.Sh(fmt.Sprintf(`cd %s; tcpdump -i %s -nn -l -e --immediate-mode '(%s) or ether proto %d' >seen 2>said & echo $! >pid
+until grep -q 'listening on' said; do sleep 0.02; done`, dir, link, filter, lastFrame))
 	do()
-	// What was sent is on its way to tcpdump.
-	c.Sh("cd " + dir + "; sleep 0.2; kill -INT $(cat pid); while kill -0 $(cat pid) 2>/dev/null; do sleep 0.02; done")
-	return strings.Split(strings.TrimSpace(c.Sh("cat "+dir+"/seen")), "\n")
+	host := strings.TrimPrefix(link, "up-")
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+		inNamespace(c.t, c.path(host, ""), sendLast)
+		seen := c.Sh("cat " + dir + "/seen")
+		if before, _, ok := strings.Cut(seen, fmt.Sprintf("ethertype Unknown (0x%x)", lastFrame)); ok {
+			c.Sh("cd " + dir + "; kill -INT $(cat pid); while kill -0 $(cat pid) 2>/dev/null; do sleep 0.02; done")
+			return strings.Split(strings.TrimSpace(before[:strings.LastIndexByte(before, '\n')+1]), "\n")
+		}
+		if time.Now().After(deadline) {
+			c.t.Fatalf("tcpdump does not see what is sent to it on %s:\n%s", link, seen)
+		}
+	}
+}
+
+// lastFrame is the type of a frame that means nothing (IEEE 802, local experimental).
+const lastFrame = 0x88b5
+
+// sendLast sends such a frame from eth0.
+func sendLast() error {
+	eth0, err := net.InterfaceByName("eth0")
+	if err != nil {
+		return err
+	}
+	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	to := &unix.SockaddrLinklayer{Protocol: lastFrame>>8 | lastFrame&0xff<<8, Ifindex: eth0.Index, Halen: 6, Addr: [8]byte{2, 0, 0, 0, 0, 1}}
+	return unix.Sendto(fd, make([]byte, 46), 0, to)
 }
 
 // count is how many lines hold all the words.

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -65,7 +66,12 @@ func open(t testing.TB) int {
 // leave looks for what was left behind, and brings the thread back.
 func (h *Host) leave() {
 	if !h.t.Failed() && !h.t.Skipped() {
-		if after := h.Listing(); after != h.before {
+		after := h.Listing()
+		// The kernel takes namespaces apart in the background.
+		for end := time.Now().Add(time.Minute); after != h.before && time.Now().Before(end); after = h.Listing() {
+			time.Sleep(10 * time.Millisecond)
+		}
+		if after != h.before {
 			h.t.Errorf("something was left behind.\nBefore:\n%s\nAfter:\n%s", h.before, after)
 		}
 	}
