@@ -51,7 +51,17 @@ func (h Host) holds(live, past state.World) (claims []state.Claim) {
 			claims = append(claims, h.ports(r, endpoints)...)
 		}
 	}
-	return claims
+	return once(claims)
+}
+
+// once leaves out claims on what is claimed already: a transaction takes none twice.
+func once(claims []state.Claim) []state.Claim {
+	seen := map[state.Key]bool{}
+	return slices.DeleteFunc(claims, func(c state.Claim) bool {
+		was := seen[c.Key()]
+		seen[c.Key()] = true
+		return was
+	})
 }
 
 // network is the network that a link has addresses of, and which of them.
@@ -77,10 +87,8 @@ func (h Host) ports(r state.Ruleset, endpoints map[string]state.Owner) (claims [
 		for _, e := range s.Elements {
 			p, leads := state.PublishedPort(s, e)
 			mark, known := endpoints[e.Owner]
-			claim := state.Claim{Port: p, OnHost: h.Name, Mark: mark}
-			same := func(c state.Claim) bool { return c.Key() == claim.Key() } // there is one in each family
-			if leads && known && !slices.ContainsFunc(claims, same) {
-				claims = append(claims, claim)
+			if leads && known { // maybe in each family
+				claims = append(claims, state.Claim{Port: p, OnHost: h.Name, Mark: mark})
 			}
 		}
 	}

@@ -24,6 +24,7 @@ func TestHolds(t *testing.T) {
 		state.Link{Place: web, Name: "eth1", Type: state.Macvlan, Mark: lan},
 		state.IPAddress{Place: web, Link: "eth1", Prefix: ip("192.0.2.5/24"), Mark: lan},
 		state.IPAddress{Place: web, Link: "eth1", Prefix: ip("192.0.2.6/24"), Mark: lan}, // not the endpoint's
+		state.IPAddress{Place: web, Link: "eth1", Prefix: ip("192.0.2.5/32"), Mark: lan}, // once more
 		state.Link{Place: "ns/tunnel", Name: "vx0", Type: state.VXLAN, Mark: of("network.all"), Tunnel: state.Tunnel{VNI: 256}},
 		state.Ruleset{Place: state.Host, Table: "cnm_shop", Sets: []state.Set{
 			{Name: "ports4", Key: state.ProtoPort, Data: state.AddrPort4, Elements: []state.Element{

@@ -66,6 +66,9 @@ func runAgent(ctx context.Context, s *session) error {
 	return err
 }
 
+// agentsLock is what an agent's locks are for.
+const agentsLock = "agent"
+
 // watchdog is an agent with what its command line says.
 type watchdog struct{ *agent.Agent }
 
@@ -95,7 +98,7 @@ func newAgent(s *session) (*watchdog, error) {
 	}
 	a := &watchdog{&agent.Agent{
 		Host: f.thisHost(), Store: cluster, Log: newLogger(s.env.Stderr, level), Metrics: &agent.Metrics{}, Resync: s.Duration("resync"),
-		Info: state.LockInfo{Operation: "agent", Who: whoAmI(f.host), PID: os.Getpid(), Since: time.Now().Format(time.RFC3339)},
+		Info: state.LockInfo{Operation: agentsLock, Who: whoAmI(f.host), PID: os.Getpid(), Since: time.Now().Format(time.RFC3339)},
 	}}
 	a.Underlay = underlayMTU
 	a.Open = func(ctx context.Context) (agent.Machine, func(), error) { return openMachine(ctx, s, f, store) }
@@ -112,7 +115,7 @@ func newAgent(s *session) (*watchdog, error) {
 func openMachine(ctx context.Context, s *session, f *flow, store state.RecordStore) (agent.Machine, func(), error) {
 	silent := *s
 	silent.say = &voice{text: io.Discard, notes: io.Discard}
-	unlock, err := lockHost(ctx, &silent, f.stack, f.host, store, "agent")
+	unlock, err := lockHost(ctx, &silent, f.stack, f.host, store, agentsLock)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -76,15 +76,23 @@ func (s *session) watchLock(ctx context.Context, store state.RecordStore, releas
 	return watched, sync.OnceFunc(func() { close(over) })
 }
 
+// agentsTurn is for how long a lock of an agent is waited for at least. It has it for a moment,
+// to write the record of its host, and nobody can know when.
+const agentsTurn = 10 * time.Second
+
 func (s *session) tryLock(ctx context.Context, store state.RecordStore, info state.LockInfo, deadline time.Time, again tries) (func() error, error) {
-	told := false
+	told, patient := false, time.Now().Add(agentsTurn)
 	for wait := again.first; ; wait = min(2*wait, again.longest) {
 		release, err := store.Lock(ctx, info)
 		var locked *state.LockedError
 		if err == nil || !errors.As(err, &locked) {
 			return release, err
 		}
-		if left := time.Until(deadline); left <= 0 {
+		end := deadline
+		if locked.Holder.Operation == agentsLock && end.Before(patient) {
+			end = patient
+		}
+		if left := time.Until(end); left <= 0 {
 			return nil, fmt.Errorf("%w; wait for it to end, or wait longer with -lock-timeout=30s%s", err, breaking(locked))
 		} else if !told {
 			s.say.note("Waiting for the lock that %s holds...", locked.Holder)
@@ -93,7 +101,7 @@ func (s *session) tryLock(ctx context.Context, store state.RecordStore, info sta
 		select {
 		case <-ctx.Done():
 			return nil, ctx.Err()
-		case <-time.After(min(wait, time.Until(deadline))):
+		case <-time.After(min(wait, time.Until(end))):
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -14,13 +15,14 @@ import (
 type busyStore struct {
 	state.RecordStore
 	tries, free int
+	operation   string
 }
 
 func (b *busyStore) Lock(context.Context, state.LockInfo) (func() error, error) {
 	if b.tries++; b.tries >= b.free {
 		return func() error { return nil }, nil
 	}
-	return nil, &state.LockedError{Path: "/run/x.lock", Holder: state.LockInfo{Operation: "apply", Who: "ann@a", Since: "now"}}
+	return nil, &state.LockedError{Path: "/run/x.lock", Holder: state.LockInfo{Operation: cmp.Or(b.operation, "apply"), Who: "ann@a", Since: "now"}}
 }
 
 func TestLockIsWaitedFor(t *testing.T) {
@@ -32,6 +34,15 @@ func TestLockIsWaitedFor(t *testing.T) {
 	}
 	if got := stderr.String(); strings.Count(got, "Waiting for the lock that ann@a (cnmctl apply, since now) holds...\n") != 1 {
 		t.Errorf("stderr is %q", got)
+	}
+}
+
+// An agent has the lock for a moment, which is nobody's fault.
+func TestLockOfAnAgentIsWaitedFor(t *testing.T) {
+	env, _, _ := testEnv(nil)
+	s := &session{env: env, say: newVoice(env, true, false)}
+	if _, err := s.tryLock(t.Context(), &busyStore{free: 3, operation: agentsLock}, state.LockInfo{}, time.Now(), eager); err != nil {
+		t.Error(err)
 	}
 }
 
