@@ -25,7 +25,7 @@ func TestAgentTellsSystemd(t *testing.T) {
 	a := &watchdog{&agent.Agent{Log: slog.New(slog.NewTextHandler(io.Discard, nil))}}
 	a.tell(Env{Getenv: func(string) string { return "" }}, "nothing")
 	a.tell(Env{Getenv: func(name string) string { return map[string]string{"NOTIFY_SOCKET": path}[name] }}, "READY=1")
-	if err := conn.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
+	if err := conn.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	buf := make([]byte, 64)

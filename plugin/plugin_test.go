@@ -237,7 +237,7 @@ func TestTLS(t *testing.T) {
 	specify("stranger", "https", plugin.TLS{CAFile: other + "/ca.pem", CertFile: dir + "/client.pem", KeyFile: dir + "/client.key"})
 	specify("nobody", "https", plugin.TLS{CAFile: dir + "/ca.pem"})
 	for _, name := range []string{"stranger", "nobody"} {
-		if _, _, err := open(t, f, name, time.Second).Capabilities(t.Context()); err == nil || !strings.Contains(err.Error(), "certificate") {
+		if _, _, err := open(t, f, name, 4*time.Second).Capabilities(t.Context()); err == nil || !strings.Contains(err.Error(), "certificate") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -339,9 +339,13 @@ func TestBadAnswers(t *testing.T) {
 			w.Header().Set("Content-Length", "100")
 			fmt.Fprint(w, `{"a":`)
 		}, "broke off", false},
-		"hangs": {func(http.ResponseWriter) { time.Sleep(1500 * time.Millisecond) }, "no answer within 1s", false},
+		"hangs": {func(http.ResponseWriter) { time.Sleep(20 * time.Second) }, "no answer within 1s", false},
 	} {
-		client := open(t, f, "bad", time.Second)
+		patience := time.Minute
+		if name == "hangs" {
+			patience = time.Second
+		}
+		client := open(t, f, "bad", patience)
 		said <- c.answer
 		_, err := client.Join(t.Context(), "n", "e", "/run/netns/x", nil)
 		var e *plugin.Error

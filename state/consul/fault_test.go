@@ -319,7 +319,8 @@ func TestSmallTransactions(t *testing.T) {
 func TestManyEndpoints(t *testing.T) {
 	t.Parallel()
 	server := consultest.Start(t, consultest.Options{})
-	store := open(t, server.HTTP)
+	// On a busy machine Consul has no time for a session while it writes so much.
+	store := open(t, server.HTTP, func(o *consul.Options) { o.SessionTTL = 3 * time.Minute })
 	unlock, err := store.Lock(t.Context(), state.LockInfo{Operation: "test"})
 	check(t, err)
 	count := 10_000

@@ -45,7 +45,7 @@ func TestSettleTogether(t *testing.T) {
 	}
 	server := consultest.Start(t, consultest.Options{})
 	open := func(path string, takeover time.Duration) *Store {
-		s, err := Open(Options{Stack: "shop", Path: path, Address: server.HTTP})
+		s, err := Open(Options{Stack: "shop", Path: path, Address: server.HTTP, Silence: 30 * time.Second})
 		if err != nil {
 			t.Fatal(err)
 		}
