@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/cnmctl/cnmctl/planner"
 	"github.com/cnmctl/cnmctl/state"
@@ -47,13 +46,7 @@ type Options struct {
 	Abort context.Context
 	// Events hears of all progress, from one goroutine at a time. Nil: nobody listens.
 	Events func(Event)
-	// Patience bounds how long verifying waits for what the kernel does in the
-	// background; 0 is DefaultPatience.
-	Patience time.Duration
 }
-
-// DefaultPatience is enough for the kernel to tear down some thousands of namespaces.
-const DefaultPatience = 15 * time.Second
 
 // Result says how far a run got.
 type Result struct {
@@ -145,9 +138,6 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Events == nil {
 		o.Events = func(Event) {}
-	}
-	if o.Patience == 0 {
-		o.Patience = DefaultPatience
 	}
 	return o
 }

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/cnmctl/cnmctl/applier"
 	"github.com/cnmctl/cnmctl/applier/appliertest"
@@ -373,38 +372,6 @@ func TestRunVerifies(t *testing.T) {
 				t.Fatalf("error is %v", err)
 			}
 			b.is(t, before)
-		})
-	}
-}
-
-// The kernel's own teardown is waited for, but not for ever.
-func TestRunWaitsForTeardown(t *testing.T) {
-	before := world(0)
-	p := plan(t, world(), before)
-	slow := sandboxed(0)[1]
-	for name, c := range map[string]struct {
-		lag      time.Duration
-		patience time.Duration
-		fails    bool
-	}{
-		"in time":  {50 * time.Millisecond, time.Minute, false},
-		"too late": {time.Hour, 50 * time.Millisecond, true},
-	} {
-		t.Run(name, func(t *testing.T) {
-			b := newBench(before)
-			begin := time.Now()
-			b.targets.Live = readerFunc(func() state.World {
-				w := b.world()
-				if time.Since(begin) < c.lag {
-					w.Add(slow)
-				}
-				return w
-			})
-			_, err := applier.Run(t.Context(), p, b.targets,
-				applier.Options{Before: before, Patience: c.patience, Keep: true})
-			if (err != nil) != c.fails {
-				t.Errorf("error is %v", err)
-			}
 		})
 	}
 }

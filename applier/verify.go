@@ -4,17 +4,9 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/cnmctl/cnmctl/planner"
 	"github.com/cnmctl/cnmctl/state"
-)
-
-// pause is the wait between two readings while the kernel tears down, doubled up to
-// longestPause.
-const (
-	pause        = 10 * time.Millisecond
-	longestPause = 500 * time.Millisecond
 )
 
 // DifferenceError says how what was read back differs from what was to be there.
@@ -30,33 +22,23 @@ func (e *DifferenceError) Error() string {
 	return "what is there is not what was to be there:\n  " + strings.Join(lines, "\n  ")
 }
 
-// verify reads back until nothing differs from the wanted world. What is missing or wrong
-// does not heal by waiting, so only a teardown that is still going on is waited for. It
+// verify reads back and compares with the wanted world. Nothing is waited for: what the kernel
+// tears down in the background is out of sight by then (see state/kernel/link_along.go). It
 // returns what is left to be done, nil when that could not be found out.
 func (r *run) verify(ctx context.Context, want state.World) (left *planner.Plan, err error) {
 	r.opts.Events(Event{Stage: Verifying})
-	deadline := time.Now().Add(r.opts.Patience)
-	for wait := pause; ; wait = min(2*wait, longestPause) {
-		now, err := r.read(ctx)
-		if err != nil {
-			return nil, err
-		}
-		lines, left, err := r.compare(want, now)
-		if err != nil || len(lines) == 0 {
-			return left, err
-		}
-		if !onlyTeardown(left) || time.Now().After(deadline) {
-			return left, &DifferenceError{lines}
-		}
-		select {
-		case <-ctx.Done():
-			return left, ctx.Err()
-		case <-time.After(wait):
-		}
+	now, err := r.read(ctx)
+	if err != nil {
+		return nil, err
 	}
+	lines, left, err := r.compare(want, now)
+	if err == nil && len(lines) > 0 {
+		err = &DifferenceError{lines}
+	}
+	return left, err
 }
 
-// read reads what is there once the kernel has come to rest.
+// read reads what is there.
 func (r *run) read(ctx context.Context) (now state.World, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -89,16 +71,4 @@ func (r *run) compare(want, now state.World) (lines []string, left *planner.Plan
 		return err
 	})
 	return lines, left, err
-}
-
-// onlyTeardown reports that all that differs are links and namespaces that are there
-// although they should not be: the kernel may still be at it.
-func onlyTeardown(left *planner.Plan) bool {
-	for _, op := range left.Ops {
-		asynchronous := op.Key.Kind == state.KindLink || op.Key.Kind == state.KindNamespace
-		if op.Action != state.Delete || op.Replaces || !asynchronous {
-			return false
-		}
-	}
-	return true
 }

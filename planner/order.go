@@ -79,8 +79,8 @@ func (g *graph) needs(n *node) {
 func together(n, x *node) bool { return n.key.Place == state.Store && x.key.Place == state.Store }
 
 // leavesBridge reports that n is a port which goes with its sandbox, and x its bridge, which
-// goes too. Such a bridge goes first: what the kernel tears down in the background holds up
-// a bridge that waits for it, by a third of a second for a thousand ports.
+// goes too. Such a bridge goes first: links that are deleted while they are its ports take longer,
+// by some tenths of a second for a thousand.
 func leavesBridge(n, x *node) bool {
 	l, ok := n.live.(state.Link)
 	return ok && n.dead && l.Master == x.key.Name && x.key.Kind == state.KindLink && x.key.Place == l.Place &&
