@@ -21,6 +21,9 @@ type IPAddress struct {
 	// it for no packet that goes further (RFC 3927, section 2.6.2). IPv6 addresses say so
 	// themselves.
 	LinkScope bool `json:",omitempty"`
+	// CutOff, of a live address: somebody deleted the connected route that the kernel made
+	// with it, so that nobody is reached. Only with another address would it be made again.
+	CutOff bool `json:",omitempty"`
 }
 
 // AddressKey is the key of the address on the link.
@@ -52,6 +55,16 @@ func (a IPAddress) Holds() []string {
 		names = append(names, "ip "+a.Prefix.Addr().String())
 	}
 	return names
+}
+
+// Differences are the scope, and that the connected route is missing. To go back to an
+// address without it is in nobody's interest.
+func (a IPAddress) Differences(live Object) []Field {
+	fields := compared(a.Attrs(), live.Attrs())
+	if now, ok := live.(IPAddress); ok && now.CutOff && !a.CutOff {
+		fields = append(fields, Field{Name: "connected_route", Old: "false", New: "true", Fixed: true})
+	}
+	return fields
 }
 
 // Attrs is nothing but the scope, where it matters: an address is its key.

@@ -78,6 +78,30 @@ func (a ipAddress) object(p state.Place, on *held, stack string) state.Object {
 	return nil
 }
 
+// connection is a destination on a link.
+type connection struct {
+	index int32
+	to    netip.Prefix
+}
+
+// connections are those that routes lead straight to.
+func connections(routes []route) map[connection]bool {
+	all := make(map[connection]bool, len(routes))
+	for i := range routes {
+		if r := &routes[i]; r.Type == state.Unicast && !r.Via.IsValid() {
+			all[connection{r.index, r.Dst}] = true
+		}
+	}
+	return all
+}
+
+// connects reports that the kernel makes a connected route with the address while its link
+// is up (fib_add_ifaddr, inet6_addr_add).
+func (a ipAddress) connects(on *held) bool {
+	l := on.link(a.index)
+	return l != nil && l.ours && l.up && l.index != loopbackIndex && !a.prefix.IsSingleIP()
+}
+
 // writeAddress adds the request that makes or deletes the address.
 func (k *Kernel) writeAddress(ctx context.Context, b *batch, open *place, op state.Op) error {
 	a := op.Object().(state.IPAddress)

@@ -388,8 +388,13 @@ func (k *Kernel) readTables(ctx context.Context, r *reading, live *Live) error {
 			r.objects = append(r.objects, o)
 		}
 	}
+	connected := connections(routes)
 	for _, a := range addresses {
 		o := a.object(r.place, &r.on, k.stack)
+		if mine, ok := o.(state.IPAddress); ok && a.connects(&r.on) && !connected[connection{a.index, a.prefix.Masked()}] {
+			mine.CutOff = true
+			o = mine
+		}
 		add(o)
 		if r.on.lent && o == nil {
 			r.foreignAddress(a, live)
