@@ -67,28 +67,31 @@ func TestSettleTogether(t *testing.T) {
 			}
 		}
 		die()
-		if err := <-died; !errors.Is(err, context.Canceled) {
-			t.Errorf("it ended with %v", err)
+		if err := <-died; err == nil {
+			t.Error("it did not have to wait")
 		}
 		if settled, err := s.Settled(t.Context()); settled || err != nil {
 			t.Errorf("settled is %v, %v", settled, err)
+		}
+	}
+	// settle tries again on a machine that is so busy that Consul does not answer, as agents do.
+	settle := func(s *Store) {
+		err := s.Settle(t.Context(), func(time.Duration) {})
+		var busy *UnreachableError
+		for deadline := time.Now().Add(2 * time.Minute); errors.As(err, &busy) && time.Now().Before(deadline); {
+			err = s.Settle(t.Context(), func(time.Duration) {})
+		}
+		if err != nil {
+			t.Error(err)
 		}
 	}
 	begin(open("cnm", 15*time.Second))
 	again := open("other", time.Hour)
 	begin(again)
 	var all sync.WaitGroup
-	all.Go(func() { // it lives after all, and goes on
-		if err := again.Settle(t.Context(), func(time.Duration) {}); err != nil {
-			t.Error(err)
-		}
-	})
+	all.Go(func() { settle(again) }) // it lives after all, and goes on
 	for range 10 {
-		all.Go(func() {
-			if err := open("cnm", 15*time.Second).Settle(t.Context(), func(time.Duration) {}); err != nil {
-				t.Error(err)
-			}
-		})
+		all.Go(func() { settle(open("cnm", 15*time.Second)) })
 	}
 	all.Wait()
 	if settled, err := open("cnm", time.Hour).Settled(t.Context()); !settled || err != nil {
