@@ -39,7 +39,7 @@ func EncodeObject(o Object) ([]byte, error) {
 // newer cnmctl is refused rather than half understood.
 func DecodeObject(b []byte) (Object, error) {
 	var e Envelope
-	if err := json.Unmarshal(b, &e); err != nil {
+	if err := Unmarshal(b, &e); err != nil {
 		return nil, fmt.Errorf("decoding an object: %w", err)
 	}
 	return e.Open()
@@ -116,7 +116,7 @@ func (e Envelope) Open() (Object, error) {
 
 func decodeAs[T Object](e Envelope) (Object, error) {
 	var o T
-	if err := json.Unmarshal(e.Object, &o); err != nil {
+	if err := Unmarshal(e.Object, &o); err != nil {
 		return nil, fmt.Errorf("decoding a %s: %w", e.Kind, err)
 	}
 	return o, nil

@@ -88,7 +88,7 @@ func encode(c content) ([]byte, error) {
 // understand, or what belongs elsewhere, is an error.
 func decode(text []byte, stack string) (content, error) {
 	var h header
-	if err := json.Unmarshal(text, &h); err != nil {
+	if err := state.Unmarshal(text, &h); err != nil {
 		return content{}, located(text, err)
 	}
 	switch {
