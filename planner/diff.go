@@ -12,6 +12,9 @@ import (
 // which order. It is pure: equal input gives an equal plan. All conflicts are reported
 // together, and with an error there is no plan; without one there may be warnings.
 func Diff(live, want state.World, opts Options) (*Plan, hcl.Diagnostics) {
+	if !opts.asksForMore() && settled(live, want) {
+		return &Plan{Stack: opts.Stack, Destroy: opts.Destroy}, nil
+	}
 	d, diags := classified(live, want, opts)
 	if diags.HasErrors() {
 		return nil, diags
@@ -253,7 +256,7 @@ func (d *diff) remade(n *node) bool {
 
 // drop decides how a live object goes that nobody wants.
 func (d *diff) drop(n *node) {
-	if s, ok := n.live.(state.Sysctl); ok && s.Keep {
+	if stays(n.live) {
 		return // turned on when needed, never off: others may rely on it by now
 	}
 	if d.forgot(n.owner()) && n.key.Place.InKernel() {

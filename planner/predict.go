@@ -70,6 +70,9 @@ func Restore(want, now state.World) (*Plan, error) {
 // at what a repair would take along.
 func Verify(live, want state.World, opts Options) []string {
 	want = refreshed(want, live)
+	if settled(live, want) {
+		return nil
+	}
 	d := newDiff(live, want, opts)
 	d.fill(live, want)
 	found := map[state.Key]string{}
