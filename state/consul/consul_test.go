@@ -29,7 +29,7 @@ func TestContract(t *testing.T) {
 // open opens a store of the stack "shop" at the address; change says what is different.
 func open(t testing.TB, address string, change ...func(*consul.Options)) *consul.Store {
 	t.Helper()
-	o := consul.Options{Stack: "shop", Address: address, Who: "test", Silence: patience / 2}
+	o := consul.Options{Stack: "shop", Address: address, Who: "test", Silence: patience / 2, SessionTTL: 2 * patience}
 	for _, c := range change {
 		c(&o)
 	}
